@@ -1,0 +1,3 @@
+from saywhat.cli import main
+
+main()

@@ -1,0 +1,354 @@
+"""The composition root: an audit from settings to report, in order, on one page.
+
+    settings -> chatbot, behind the ledger -> targets -> search -> attempts -> findings -> summary -> report
+
+Everything is made here and handed on; nothing below knows where its parts come from.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from saywhat.config import AuditSettings
+from saywhat.corpora.files import read_pairs
+from saywhat.corpora.targets import limit_per_group, read_targets
+from saywhat.errors import BudgetError, InconclusiveError, SetupError, UnknownNameError
+from saywhat.evaluation.findings import finding
+from saywhat.evaluation.success import success_against_queries
+from saywhat.evaluation.tables import summarise, with_null
+from saywhat.generators import Seq2SeqGenerator
+from saywhat.interfaces import Chatbot, Search, Similarity
+from saywhat.ledger import Counts, Ledger, LedgeredChatbot, Limits
+from saywhat.records import PHASES, Attempt, Finding, Pair, Target
+from saywhat.registry import ASSETS, load_chatbot
+from saywhat.reports.html import build_report
+from saywhat.rng import derive_seed
+from saywhat.runs import RunFolder, Status
+from saywhat.search import SearchParts, make_search, run_search
+from saywhat.similarity.make import make_similarity
+from saywhat.similarity.null import null_scores
+from saywhat.text.normalise import length_group, word_count
+
+GUIDED: Final = frozenset({"greedy", "beam", "sampling"})
+FROM_REFERENCE: Final = frozenset({"retrieval", "random"})
+MAX_TARGET_WORDS: Final = 100
+ONE_SENTENCE: Final = "text:"
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditResult:
+    """What an audit leaves: the run folder's path, the summary and the findings."""
+
+    folder: Path
+    summary: dict[str, Any]
+    findings: list[Finding]
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditReports:
+    """Who is told of progress.
+
+    Attributes:
+        begin: is told the plan, in one line.
+        target: each finding with (done, total).
+        sent: the number of queries of each batch that left.
+        watch: may wrap the chatbot, to see each reply as it comes.
+    """
+
+    begin: Callable[[str], None] = lambda text: None
+    sent: Callable[[int], None] = lambda number: None
+    watch: Callable[[Chatbot, Similarity], Chatbot] = lambda chatbot, similarity: chatbot
+    target: Callable[[Finding, int, int], None] = lambda found, done, total: None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    """Everything an audit is made of."""
+
+    targets: list[Target]
+    reference: list[Pair]
+    similarity: Similarity
+    search: Search
+    reasons: dict[str, str]
+
+
+def audit(
+    settings: AuditSettings,
+    *,
+    root: Path = Path("runs"),
+    out: Path | None = None,
+    reports: AuditReports | None = None,
+    chatbot: Chatbot | None = None,
+) -> AuditResult:
+    """Ask a chatbot to say each target, and report what it took.
+
+    The same settings again resume an unfinished run. A run that a budget ends is a valid partial result: targets that were
+    not reached are *unmeasured*.
+
+    Args:
+        settings: of the run.
+        root: where run folders are made.
+        out: exactly this folder instead.
+        reports: who is told of progress.
+        chatbot: asked instead of the one that the settings name.
+
+    Raises:
+        SetupError: the settings name something that cannot be used; nothing was asked.
+        InconclusiveError: not one target could be measured; the run folder has the reasons.
+    """
+    reports = reports or AuditReports()
+    chatbot = chatbot or load_chatbot(settings.chatbot)
+    parts = _make(settings)
+    name = settings.search.method
+    plain = settings.model_dump(mode="json")
+    opened = (
+        RunFolder.at(out, name, plain, seed=settings.seed)
+        if out
+        else RunFolder.open_or_resume(root, name, plain, seed=settings.seed)
+    )
+    limits = Limits(total=settings.limits.queries, seconds=settings.limits.seconds)
+    with opened as folder, Ledger(folder.file("ledger.sqlite"), limits) as ledger:
+        folder.annotate(chatbot={"name": chatbot.name, "fingerprint": chatbot.fingerprint})
+        at_most = len(parts.targets) * settings.search.budget
+        reports.begin(
+            f"Auditing {chatbot.name} · {len(parts.targets):,} targets · {name} · at most {at_most:,} queries · "
+            f"seed {settings.seed}{' · resumed' if folder.resumed else ''} · {folder.path}"
+        )
+        watched, attempts_each = reports.watch(chatbot, parts.similarity), settings.limits.attempts
+        asker = ledger.chatbot(
+            watched, phase="search", attempts=attempts_each, on_sent=reports.sent
+        )
+        findings, attempts, stopped = _search(settings, parts, asker, folder, reports)
+        status: Status = "partial" if stopped else "complete"
+        real = [] if stopped else _real_input(settings, parts, ledger, chatbot)
+        counts = ledger.counts()
+        summary = _summarise(settings, parts, findings, counts, attempts, status, chatbot.name)
+        if real:
+            rng = np.random.default_rng(derive_seed(settings.seed, "real-input"))
+            summary["real_input"] = _table(settings, real, rng, chatbot.name, "real-input")["groups"]
+        folder.write_jsonl("findings.jsonl", findings)
+        folder.write_json("summary.json", summary)
+        folder.finish(status)
+        folder.write_text("report.html", report(summary, findings, folder.run, attempts))
+        if not any(found.outcome != "unmeasured" for found in findings):
+            reasons = sorted({found.reason for found in findings})
+            raise InconclusiveError(
+                f"None of the {len(findings)} targets could be measured ({'; '.join(reasons)}). See {folder.path}."
+            )
+        return AuditResult(folder.path, summary, findings)
+
+
+def _make(settings: AuditSettings) -> _Parts:
+    similarity = make_similarity(
+        settings.similarity.name, vectors=settings.similarity.vectors, centre=ASSETS / "centre.json"
+    )
+    targets = load_targets(settings.targets, limit=settings.limit)
+    method = settings.search.method
+    reference = load_reference(settings.reference)
+    if not reference and method in FROM_REFERENCE:
+        raise SetupError(f"The search {method!r} needs a reference corpus; give one with --reference.")
+    generator = load_generator(settings.generator) if method in GUIDED else None
+    reasons = {t.text: reason for t in targets if (reason := unmeasurable(t.text, similarity))}
+    search = make_search(method, SearchParts(similarity, generator, reference))
+    return _Parts(targets, reference, similarity, search, reasons)
+
+
+def load_targets(name: str, *, limit: int | None = None) -> list[Target]:
+    """Read a built-in list (``test``, ``validation``), a file, or ``text:`` and one sentence.
+
+    ``limit`` keeps the first of each group.
+
+    Raises:
+        UnknownNameError: neither a built-in list nor a path.
+        CorpusError: the file cannot be used.
+    """
+    if name.startswith(ONE_SENTENCE) and (text := name.removeprefix(ONE_SENTENCE).strip()):
+        return [Target(text, length=length_group(text))]
+    built_in = {path.stem: path for path in (ASSETS / "targets").glob("*.jsonl")}
+    path = built_in.get(name, Path(name))
+    if name not in built_in and not path.exists() and path.suffix == "" and "/" not in name:
+        raise UnknownNameError("target list", name, [*built_in, "a path of a .txt, .csv, .tsv or .jsonl file"])
+    return limit_per_group(read_targets(path), limit)
+
+
+def load_reference(name: str) -> list[Pair]:
+    """Read a reference corpus: ``builtin``, ``none`` or a path."""
+    if name == "none":
+        return []
+    return read_pairs(ASSETS / "reference.jsonl.xz" if name == "builtin" else Path(name))
+
+
+def load_generator(spec: str) -> Seq2SeqGenerator:
+    """Load a generator: ``builtin`` or a folder.
+
+    Raises:
+        CheckpointError: the folder does not hold one.
+    """
+    return Seq2SeqGenerator.load(ASSETS / "generator" if spec == "builtin" else Path(spec))
+
+
+def unmeasurable(text: str, similarity: Similarity) -> str:
+    """Say why a target cannot be measured, or ``""``."""
+    words = word_count(text)
+    if words > MAX_TARGET_WORDS:
+        return f"too long: {words:,} words, at most {MAX_TARGET_WORDS} can be asked for"
+    if not similarity.measurable(text):
+        return "no word that the similarity knows"
+    return ""
+
+
+def _search(
+    settings: AuditSettings,
+    parts: _Parts,
+    chatbot: LedgeredChatbot,
+    folder: RunFolder,
+    reports: AuditReports,
+) -> tuple[list[Finding], list[list[Attempt]], bool]:
+    """Search all measurable targets; goes on from the attempts that an earlier run left."""
+    threshold = settings.similarity.threshold
+    wanted = [target for target in parts.targets if target.text not in parts.reasons]
+    done: dict[str, list[Attempt]] = {}
+    stopped = ""
+    with folder.attempts() as log:
+        size = settings.search.batch_targets
+        for attempt in log.recover():
+            done.setdefault(attempt.target, []).append(attempt)
+        whole = len(done) // size * size if len(done) < len(wanted) else len(done)
+        # a batch that was cut in the middle is asked again, from the ledger: every total stays what it would have been
+        again = {target.text for target in wanted[whole:]}
+        log.recover(lambda attempts: attempts[0].target not in again)
+        done = {text: attempts for text, attempts in done.items() if text not in again}
+        runs: Iterator[tuple[Target, list[Attempt]]] = run_search(
+            parts.search,
+            wanted,
+            chatbot,
+            parts.similarity,
+            budget=settings.search.budget,
+            seed=settings.seed,
+            batch_targets=size,
+            first=whole,
+        )
+        try:
+            for number, (target, attempts) in enumerate(runs, start=whole + 1):
+                log.append(attempts)
+                done[target.text] = attempts
+                reports.target(finding(target, attempts, threshold=threshold), number, len(wanted))
+        except BudgetError as error:
+            stopped = str(error)
+    findings = []
+    for target in parts.targets:
+        reason = parts.reasons.get(target.text, "")
+        if not reason and target.text not in done:
+            reason = f"not asked: {stopped}"
+        found = finding(target, done.get(target.text, []), threshold=threshold, reason=reason)
+        findings.append(found)
+    return findings, [done.get(target.text, []) for target in parts.targets], bool(stopped)
+
+
+def _summarise(
+    settings: AuditSettings,
+    parts: _Parts,
+    findings: Sequence[Finding],
+    counts: dict[str, Counts],
+    attempts: Sequence[Sequence[Attempt]],
+    status: str,
+    chatbot: str,
+) -> dict[str, Any]:
+    rng = np.random.default_rng(derive_seed(settings.seed, "intervals"))
+    summary = summarise(
+        findings,
+        counts=query_counts(counts),
+        chatbot=chatbot,
+        method=settings.search.method,
+        similarity=settings.similarity.name,
+        threshold=settings.similarity.threshold,
+        status=status,
+        rng=rng,
+    )
+    # the null: what this chatbot says anyway. Ordinary replies if they are known, else what the search got
+    replies = [pair.reply for pair in parts.reference] or [
+        attempt.reply for group in attempts for attempt in group if attempt.reply
+    ]
+    texts = [target.text for target in parts.targets]
+    null = null_scores(parts.similarity, texts, replies=replies, rng=rng)
+    return {**with_null(summary, null), "budget": settings.search.budget, "seed": settings.seed}
+
+
+def _real_input(
+    settings: AuditSettings, parts: _Parts, ledger: Ledger, chatbot: Chatbot
+) -> list[Finding]:
+    """Ask the human query before each target that has one (Table 1, "Real Input"), in phase ``verify``."""
+    targets = [t for t in parts.targets if t.query and t.text not in parts.reasons]
+    if not targets or not settings.search.real_input or parts.search.name == "real-input":
+        return []
+    search = make_search("real-input", SearchParts(parts.similarity))
+    asker = ledger.chatbot(chatbot, phase="verify", attempts=settings.limits.attempts)
+    try:
+        asked = list(
+            run_search(search, targets, asker, parts.similarity, budget=1, seed=settings.seed, batch_targets=256)
+        )
+    except BudgetError:
+        return []
+    return [finding(t, attempts, threshold=settings.similarity.threshold) for t, attempts in asked]
+
+
+def _table(
+    settings: AuditSettings,
+    findings: Sequence[Finding],
+    rng: np.random.Generator,
+    chatbot: str,
+    method: str,
+) -> dict[str, Any]:
+    asked = sum(found.asked for found in findings)
+    return summarise(
+        findings,
+        counts={"asked": asked, "unique": asked, "sent": asked, "by_phase": {"verify": asked}},
+        chatbot=chatbot,
+        method=method,
+        similarity=settings.similarity.name,
+        threshold=settings.similarity.threshold,
+        status="complete",
+        rng=rng,
+    )
+
+
+def report(
+    summary: dict[str, Any],
+    findings: Sequence[Finding],
+    run: dict[str, Any],
+    attempts: Sequence[Sequence[Attempt]],
+) -> str:
+    """Write the HTML report of a run: curves against threshold and queries, and the real inputs beside it."""
+    baseline = [
+        {"chatbot": summary["chatbot"], "method": "real-input", "null_mean": None, **group}
+        for group in summary.get("real_input", [])
+    ]
+    groups: dict[tuple[str, str], list[Sequence[Attempt]]] = {}
+    for found, asked in zip(findings, attempts, strict=True):
+        groups.setdefault((found.list, found.length), []).append(asked)
+    most = max((found.asked for found in findings), default=0)
+    steps = sorted({n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if n <= most} | {most})
+    curves = {
+        summary["method"]: {
+            group: success_against_queries(members, steps, threshold=summary["threshold"])
+            for group, members in groups.items()
+        }
+    }
+    return build_report(
+        summary, findings, run, query_curves=curves if most > 1 else None, baselines=baseline
+    )
+
+
+def query_counts(counts: dict[str, Counts]) -> dict[str, Any]:
+    """Give the three counts of design section 6 in total, and asked, unique and sent by phase."""
+    used = {phase: counts[phase] for phase in PHASES if phase in counts and counts[phase].asked}
+    return {
+        "asked": sum(c.asked for c in used.values()),
+        "unique": sum(c.unique for c in used.values()),
+        "sent": sum(c.sent for c in used.values()),
+        "by_phase": {phase: c.asked for phase, c in used.items()},
+        "detail": {phase: dataclasses.asdict(c) for phase, c in used.items()},
+    }

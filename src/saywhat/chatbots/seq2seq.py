@@ -1,0 +1,106 @@
+"""A chatbot that is an encoder-decoder LSTM of ours: the built-in one, and any that ``saywhat train chatbot`` made.
+
+The same query gets the same reply whatever else is in the batch: rows are computed in tiles of a fixed number of rows, so that
+the matrix kernels, whose rounding depends on the shape, are always the same.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, final
+
+import torch
+
+from saywhat.errors import ChatbotError
+from saywhat.nn.checkpoint import load_model
+from saywhat.nn.decoding import AntiLanguageModel, greedy
+from saywhat.nn.seq2seq import Seq2Seq, left_pad
+from saywhat.text.vocabulary import EOS, Vocabulary
+
+_TILE: Final = 64
+_WIDTH_STEP: Final = 8
+
+
+@final
+class Seq2SeqChatbot:
+    """Answers greedily, with MMI-antiLM scores if its decoding settings ask for them.
+
+    Args:
+        model: the network.
+        vocabulary: its words.
+        name: for tables.
+        decoding: ``anti_lm_weight``, ``anti_lm_steps``, ``max_source_tokens``, ``max_reply_tokens``.
+        weights_hash: SHA-256 of the weights file; part of the fingerprint.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        vocabulary: Vocabulary,
+        *,
+        name: str,
+        decoding: dict[str, float],
+        weights_hash: str,
+    ) -> None:
+        self._model, self._vocabulary, self._name = model.eval(), vocabulary, name
+        self._decoding = decoding
+        identity = json.dumps([weights_hash, sorted(decoding.items()), vocabulary.words])
+        self._fingerprint = hashlib.sha256(identity.encode()).hexdigest()
+
+    @classmethod
+    def load(cls, folder: Path, *, name: str = "") -> "Seq2SeqChatbot":
+        """Load a chatbot checkpoint.
+
+        Raises:
+            CheckpointError: the folder does not hold one.
+        """
+        model, vocabulary, description = load_model(folder, kind="chatbot")
+        return cls(
+            model,
+            vocabulary,
+            name=name or folder.name,
+            decoding=description["decoding"],
+            weights_hash=description["sha256"],
+        )
+
+    @property
+    def name(self) -> str:
+        """See ``Chatbot``."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """See ``Chatbot``."""
+        return self._fingerprint
+
+    def reply(self, queries: Sequence[str]) -> list[str]:
+        """See ``Chatbot``. A query without any token gets the reply to the empty text."""
+        for query in queries:
+            if not isinstance(query, str):
+                raise ChatbotError(f"Expected text, got {type(query).__name__}.", query=repr(query))
+        limit = int(self._decoding["max_source_tokens"])
+        sources = [self._vocabulary.encode(query, max_tokens=limit) for query in queries]
+        # like lengths share a tile: less padding, and no effect on the replies
+        order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+        replies = [""] * len(sources)
+        for start in range(0, len(order), _TILE):
+            tile = order[start : start + _TILE]
+            for index, text in zip(tile, self._reply_tile([sources[i] for i in tile]), strict=True):
+                replies[index] = text
+        return replies
+
+    @torch.no_grad()
+    def _reply_tile(self, sources: list[list[int]]) -> list[str]:
+        rows = len(sources)
+        longest = max(map(len, sources))
+        width = -(-longest // _WIDTH_STEP) * _WIDTH_STEP
+        padded = left_pad(sources + [[EOS]] * (_TILE - rows), width=width)
+        stepper = AntiLanguageModel(
+            self._model,
+            self._model.encode(padded),
+            weight=self._decoding["anti_lm_weight"],
+            steps=int(self._decoding["anti_lm_steps"]),
+        )
+        ids = greedy(stepper, _TILE, max_tokens=int(self._decoding["max_reply_tokens"]))
+        return [self._vocabulary.decode(row) for row in ids[:rows].tolist()]

@@ -1,0 +1,1 @@
+"""Conversations in: readers, cleaning, splits by conversation, posts and target lists. Text only."""

@@ -1,0 +1,49 @@
+"""What every generator offers. Text goes in and comes out; ids and log-probabilities are for training."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Samples:
+    """Queries drawn from the policy, grouped by target.
+
+    Attributes:
+        queries: for each target its ``n`` queries as text.
+        labels: their ids, target by target. *Shape:* (targets * n, time).
+    """
+
+    queries: list[list[str]]
+    labels: Int[Tensor, "batch time"]
+
+
+class Generator(nn.Module, abc.ABC):
+    """The policy pi(I | O*) of the paper's equation (1)."""
+
+    @abc.abstractmethod
+    def sample(
+        self, targets: Sequence[str], n: int, rng: torch.Generator, *, temperature: float = 1.0
+    ) -> Samples:
+        """Draw ``n`` queries for each target."""
+
+    @abc.abstractmethod
+    def propose(self, targets: Sequence[str], n: int) -> list[list[str]]:
+        """Give for each target its at most ``n`` most likely distinct queries, best first.
+
+        ``n = 1`` is greedy decoding.
+        """
+
+    @abc.abstractmethod
+    def log_prob(
+        self, targets: Sequence[str], labels: Int[Tensor, "batch time"]
+    ) -> Float[Tensor, " batch"]:
+        """Give ``log pi(I | O*)`` of queries as ids; ``batch`` is a multiple of the number of targets."""
+
+    @abc.abstractmethod
+    def encode_queries(self, queries: Sequence[str]) -> Int[Tensor, "batch time"]:
+        """Turn queries into ids as ``log_prob`` takes them."""

@@ -1,0 +1,46 @@
+r"""The policy as a distribution over whole queries: the paper's equation (1), as pure functions.
+
+Axes: ``batch``, ``time``, ``vocab``.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
+
+
+def policy_log_softmax(
+    logits: Float[Tensor, "batch time vocab"],
+) -> Float[Tensor, "batch time vocab"]:
+    """Give the log-probabilities of the policy that ``nn.decoding.sample`` draws from.
+
+    Padding, begin and unknown have probability 0 everywhere, and the end symbol at the first step.
+    """
+    banned = torch.zeros_like(logits, dtype=torch.bool)
+    banned[..., [PAD, BOS, UNK]] = True
+    banned[:, 0, EOS] = True
+    return torch.log_softmax(logits.float().masked_fill(banned, float("-inf")), dim=-1)
+
+
+def action_mask(labels: Int[Tensor, "batch time"], max_tokens: int) -> Bool[Tensor, "batch time"]:
+    """Mark the positions that were chosen by the policy: up to and with the end symbol.
+
+    Padding after the end is not an action, nor is the end symbol that a full-length query is given by force.
+    """
+    mask = labels != PAD
+    mask[:, max_tokens:] = False
+    return mask
+
+
+def sequence_log_prob(
+    log_probs: Float[Tensor, "batch time vocab"],
+    labels: Int[Tensor, "batch time"],
+    mask: Bool[Tensor, "batch time"],
+) -> Float[Tensor, " batch"]:
+    r"""``log pi(I | O*) = sum_t log P(w_t | w_<t, O*)``: the logarithm of the paper's equation (1).
+
+    Masked positions contribute exactly 0.
+    """
+    chosen = log_probs.gather(-1, labels[..., None])[..., 0]
+    return torch.where(mask, chosen, torch.zeros_like(chosen)).sum(dim=-1)

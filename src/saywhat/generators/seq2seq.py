@@ -1,0 +1,127 @@
+"""The paper's generator: an encoder-decoder LSTM from targets to queries (Section 3.2).
+
+Departures: attention is on by default (a setting); special and unknown symbols have probability 0, since a query must cross to
+the chatbot as text; target and query share one vocabulary.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import override
+
+from saywhat.errors import CheckpointError
+from saywhat.generators.base import Generator, Samples
+from saywhat.generators.policy import action_mask, policy_log_softmax, sequence_log_prob
+from saywhat.nn.checkpoint import load_model, save_model
+from saywhat.nn.decoding import Conditional, beam, greedy, sample
+from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad
+from saywhat.text.vocabulary import BOS, Vocabulary
+
+
+@final
+class Seq2SeqGenerator(Generator):
+    """Wraps a ``Seq2Seq`` whose source is a target and whose labels are a query.
+
+    Args:
+        network: the network; shared, not copied.
+        vocabulary: of targets and queries.
+        max_tokens: the longest target read and the longest query written, in tokens.
+    """
+
+    def __init__(self, network: Seq2Seq, vocabulary: Vocabulary, *, max_tokens: int) -> None:
+        super().__init__()
+        if network.size.vocabulary != len(vocabulary):
+            raise CheckpointError(
+                f"The network has {network.size.vocabulary} token ids, the vocabulary {len(vocabulary)}."
+            )
+        self.network, self.vocabulary, self.max_tokens = network, vocabulary, max_tokens
+
+    @classmethod
+    def load(cls, folder: Path) -> "Seq2SeqGenerator":
+        """Load a generator checkpoint.
+
+        Raises:
+            CheckpointError: the folder does not hold one.
+        """
+        network, vocabulary, description = load_model(folder, kind="generator")
+        return cls(network, vocabulary, max_tokens=int(description["max_tokens"]))
+
+    def save(
+        self, folder: Path, *, extra: dict[str, Any], dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Save to a folder that ``load`` reads back bit for bit (in single precision)."""
+        save_model(
+            self.network,
+            self.vocabulary,
+            folder,
+            kind="generator",
+            extra={"max_tokens": self.max_tokens, **extra},
+            dtype=dtype,
+        )
+
+    def memory(self, targets: Sequence[str], n: int = 1) -> Memory:
+        """Encode targets, each repeated ``n`` times in a row."""
+        rows = [self.vocabulary.encode(text, max_tokens=self.max_tokens) for text in targets]
+        memory = self.network.encode(left_pad(rows))
+        if n == 1:
+            return memory
+        return memory.select(torch.arange(len(targets)).repeat_interleave(n))
+
+    def logits(
+        self, memory: Memory, labels: Int[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Run the decoder over given queries."""
+        start = torch.full((labels.shape[0], 1), BOS, dtype=labels.dtype)
+        logits, _ = self.network.decode(torch.cat([start, labels[:, :-1]], dim=1), memory)
+        return logits
+
+    @override
+    @torch.no_grad()
+    def sample(
+        self, targets: Sequence[str], n: int, rng: torch.Generator, *, temperature: float = 1.0
+    ) -> Samples:
+        rows = len(targets) * n
+        stepper = Conditional(self.network, self.memory(targets, n))
+        labels = sample(
+            stepper, rows, max_tokens=self.max_tokens, rng=rng, temperature=temperature
+        )
+        texts = [self.vocabulary.decode(row) for row in labels.tolist()]
+        return Samples([texts[start : start + n] for start in range(0, rows, n)], labels)
+
+    @override
+    @torch.no_grad()
+    def propose(self, targets: Sequence[str], n: int) -> list[list[str]]:
+        if not targets:
+            return []
+        stepper = Conditional(self.network, self.memory(targets))
+        if n == 1:
+            labels = greedy(stepper, len(targets), max_tokens=self.max_tokens)
+            return [[self.vocabulary.decode(row)] for row in labels.tolist()]
+        found = beam(stepper, len(targets), beams=n, max_tokens=self.max_tokens)
+        proposals = []
+        for rows, scores in zip(found.tokens.tolist(), found.scores.tolist(), strict=True):
+            texts = (
+                self.vocabulary.decode(row)
+                for row, score in zip(rows, scores, strict=True)
+                if score > float("-inf")
+            )
+            proposals.append([text for text in dict.fromkeys(texts) if text])
+        return proposals
+
+    @override
+    def log_prob(
+        self, targets: Sequence[str], labels: Int[Tensor, "batch time"]
+    ) -> Float[Tensor, " batch"]:
+        memory = self.memory(targets, len(labels) // len(targets))
+        log_probs = policy_log_softmax(self.logits(memory, labels))
+        return sequence_log_prob(log_probs, labels, action_mask(labels, self.max_tokens))
+
+    @override
+    def encode_queries(self, queries: Sequence[str]) -> Int[Tensor, "batch time"]:
+        return right_pad(
+            [self.vocabulary.encode(text, max_tokens=self.max_tokens) for text in queries]
+        )

@@ -1,0 +1,245 @@
+"""What the ledger keeps, and its durable writes: replies, calls, counts and notes.
+
+Each writing method is one transaction, so that after ``kill -9`` the file holds whole batches and
+counts that agree with them. WAL with ``synchronous=NORMAL`` survives the death of the process at
+any moment; a power cut may lose the last commits but never damages the file.
+"""
+
+import contextlib
+import dataclasses
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, final
+
+from saywhat.errors import UnknownNameError
+from saywhat.ledger.file import connect, connect_to_read, guarded, is_new, lock
+from saywhat.records import PHASES, Pair
+
+_CHUNK: Final = 500  # SQLite before 3.32 takes at most 999 parameters a statement
+_PAGE: Final = 1000
+
+
+@final
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counts:
+    """How many queries, in the three senses that differ in money, and how many came to nothing.
+
+    Attributes:
+        asked: asked, whether answered from the cache or not; what papers quote.
+        unique: answered by the chatbot for the first time.
+        sent: left for the chatbot, retries included; what budgets bind.
+        failed: given up on.
+
+    Example:
+        >>> Counts(asked=3, unique=2, sent=2) + Counts(asked=1)
+        Counts(asked=4, unique=2, sent=2, failed=0)
+    """
+
+    asked: int = 0
+    unique: int = 0
+    sent: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.asked + other.asked,
+            self.unique + other.unique,
+            self.sent + other.sent,
+            self.failed + other.failed,
+        )
+
+
+@final
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """One ``ask`` as stored; writing it again replaces it, so resuming does not count twice."""
+
+    phase: str
+    scope: str
+    part: int
+    asked: int
+    failed: int
+
+
+@final
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bought:
+    """One reply to store under its cache key."""
+
+    key: bytes
+    query: str
+    reply: str
+
+
+@final
+class Store:
+    """The open file.
+
+    Args:
+        path: the file; made with mode 0600 if absent.
+
+    Raises:
+        SetupError: the file cannot be opened, or another process has it open.
+        CheckpointError: it is not a ledger, is damaged, or was written by a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = lock(path)
+        try:
+            self._db = connect(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Close the file and let the next process have it; closing twice is harmless."""
+        if self._lock >= 0:
+            self._db.close()
+            os.close(self._lock)
+            self._lock = -1
+
+    def chatbot_id(self, fingerprint: str, name: str) -> int:
+        """Give the row of a chatbot, made at its first appearance."""
+        packed = pack(fingerprint)
+        with self._writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO chatbots (fingerprint, name) VALUES (?, ?)",
+                (packed, pack(name)),
+            )
+            row = db.execute("SELECT id FROM chatbots WHERE fingerprint = ?", (packed,)).fetchone()
+        return int(row[0])
+
+    def replies(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """Give the stored replies among ``keys``."""
+        found: dict[bytes, str] = {}
+        with guarded(self._path):
+            for start in range(0, len(keys), _CHUNK):
+                chunk = keys[start : start + _CHUNK]
+                marks = ",".join("?" * len(chunk))
+                sql = f"SELECT key, reply FROM replies WHERE key IN ({marks})"  # noqa: S608  (marks only)
+                found.update((key, unpack(reply)) for key, reply in self._db.execute(sql, chunk))
+        return found
+
+    def record_call(self, call: Call, *, sent: int = 0) -> None:
+        """Write how far a call is and, with it, that ``sent`` queries are about to leave."""
+        row = (call.phase, pack(call.scope), call.part)
+        with self._writing() as db:
+            asked, failed = db.execute(
+                "SELECT asked, failed FROM calls WHERE phase = ? AND scope = ? AND part = ?", row
+            ).fetchone() or (0, 0)
+            db.execute(
+                "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?)",
+                (*row, call.asked, call.failed),
+            )
+            db.execute(
+                "UPDATE counts SET asked = asked + ?, sent = sent + ?, failed = failed + ?"
+                " WHERE phase = ?",
+                (call.asked - asked, sent, call.failed - failed, call.phase),
+            )
+
+    def record_replies(
+        self, bought: Sequence[Bought], *, phase: str, chatbot: int, repeat: int
+    ) -> None:
+        """Write replies; from here on they are answered from the cache."""
+        rows = [(b.key, chatbot, repeat, phase, pack(b.query), pack(b.reply)) for b in bought]
+        with self._writing() as db:
+            stored = db.executemany(
+                "INSERT OR IGNORE INTO replies (key, chatbot, repeat, phase, query, reply)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            ).rowcount
+            db.execute('UPDATE counts SET "unique" = "unique" + ? WHERE phase = ?', (stored, phase))
+
+    def counts(self) -> dict[str, Counts]:
+        """Give the counts of every phase."""
+        with guarded(self._path):
+            return _counts(self._db)
+
+    def pairs(self, phase: str, fingerprint: str | None) -> Iterator[Pair]:
+        """Give a phase's pairs in the order first answered; paged, so that writing may go on."""
+        only = (
+            ""
+            if fingerprint is None
+            else " AND chatbot = (SELECT id FROM chatbots WHERE fingerprint = ?)"
+        )
+        sql = (
+            f"SELECT id, query, reply FROM replies WHERE phase = ?{only}"  # noqa: S608  (fixed text)
+            f" AND id > ? ORDER BY id LIMIT {_PAGE}"
+        )
+        given = (phase,) if fingerprint is None else (phase, pack(fingerprint))
+        last = 0
+        while True:
+            with guarded(self._path):
+                page = self._db.execute(sql, (*given, last)).fetchall()
+            if not page:
+                return
+            yield from (Pair(query=unpack(query), reply=unpack(reply)) for _, query, reply in page)
+            last = page[-1][0]
+
+    def note(self, key: str, value: str) -> None:
+        """Write a small fact about the run, over any earlier value."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (pack(key), pack(value)))
+
+    def noted(self, key: str) -> str | None:
+        """Give the fact written under ``key``."""
+        with guarded(self._path):
+            row = self._db.execute("SELECT value FROM notes WHERE key = ?", (pack(key),)).fetchone()
+        return None if row is None else unpack(row[0])
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with guarded(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk may have ended the transaction already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def read_counts(path: Path) -> dict[str, Counts]:
+    """Give the counts of a ledger without owning it.
+
+    Raises:
+        SetupError: there is no such file, or it cannot be read.
+        CheckpointError: it is not a ledger, is damaged, or was written by another version.
+    """
+    with guarded(path), contextlib.closing(connect_to_read(path)) as db:
+        return {phase: Counts() for phase in PHASES} if is_new(db, path) else _counts(db)
+
+
+def require_phase(phase: str) -> None:
+    """Refuse a phase that does not exist.
+
+    Raises:
+        UnknownNameError: with the list of those that do.
+    """
+    if phase not in PHASES:
+        raise UnknownNameError("phase", phase, PHASES)
+
+
+def pack(text: str) -> str | bytes:
+    """Give what SQLite keeps unchanged: bytes if the text holds a NUL or a lone surrogate."""
+    if "\0" not in text:
+        with contextlib.suppress(UnicodeEncodeError):
+            text.encode()
+            return text
+    return text.encode("utf-8", "surrogatepass")
+
+
+def unpack(stored: str | bytes) -> str:
+    """Undo ``pack``."""
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+
+
+def _counts(db: sqlite3.Connection) -> dict[str, Counts]:
+    rows = db.execute('SELECT phase, asked, "unique", sent, failed FROM counts')
+    by_phase = {phase: Counts(*numbers) for phase, *numbers in rows}
+    return {phase: by_phase[phase] for phase in PHASES}

@@ -1,0 +1,1 @@
+"""Networks and decoding. Tensors live here, in generators, training and adapters only."""

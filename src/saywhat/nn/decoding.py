@@ -1,0 +1,252 @@
+"""Batched decoding: greedy, sampling and beam, over anything that can take one step.
+
+Rows never look at each other, finished rows are frozen on padding, and unknown or special symbols
+are never written, so that each result can cross to the chatbot as text. At least one word is
+written and at most ``max_tokens``; a row that is as long as that is given the end symbol for free.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Final, Protocol, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from saywhat.nn.seq2seq import Memory, Seq2Seq
+from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
+
+_NEVER: Final = float("-inf")
+
+
+class Stepper(Protocol):
+    """A decoder as the decoding algorithms see it: it holds the state of its rows."""
+
+    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
+        """Take the last tokens, move on, and give log-probabilities (or scores) of the next."""
+        ...
+
+    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
+        """Keep these rows, in this order."""
+        ...
+
+
+@final
+class Conditional:
+    """The decoder given a source: ``log P(token | prefix, source)``.
+
+    Args:
+        model: the network.
+        memory: of the sources, one a row.
+    """
+
+    def __init__(self, model: Seq2Seq, memory: Memory) -> None:
+        self._model, self._memory = model, memory
+
+    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
+        """See ``Stepper``."""
+        logits, self._memory = self._model.decode(tokens[:, None], self._memory)
+        return torch.log_softmax(logits[:, 0].float(), dim=-1)
+
+    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
+        """See ``Stepper``."""
+        self._memory = self._memory.select(rows)
+
+
+@final
+class AntiLanguageModel:
+    r"""MMI-antiLM decoding (Li et al., 2016, equation 9).
+
+    ``log P(token | prefix, source) - weight * log P(token | prefix)`` on the first ``steps``
+    tokens. It takes away what the decoder would say to anyone. The language model is the same
+    decoder on the null context.
+
+    Args:
+        model: the network.
+        memory: of the sources, one a row.
+        weight: of the language model; 0 is plain decoding.
+        steps: first tokens on which it acts.
+    """
+
+    def __init__(self, model: Seq2Seq, memory: Memory, *, weight: float, steps: int) -> None:
+        self._given = Conditional(model, memory)
+        self._prior = Conditional(model, model.null_memory(memory.hidden.shape[1]))
+        self._weight, self._left = weight, steps
+
+    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
+        """See ``Stepper``."""
+        given = self._given.step(tokens)
+        if self._left <= 0:
+            return given
+        self._left -= 1
+        return given - self._weight * self._prior.step(tokens)
+
+    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
+        """See ``Stepper``."""
+        self._given.reorder(rows)
+        self._prior.reorder(rows)
+
+
+@torch.no_grad()
+def greedy(stepper: Stepper, rows: int, *, max_tokens: int) -> Int[Tensor, "rows time"]:
+    """Take the best token at each step; padding follows the end symbol.
+
+    Args:
+        stepper: at the start of ``rows`` texts.
+        rows: how many.
+        max_tokens: words at most, the end symbol not counted.
+    """
+    return _write(stepper, rows, max_tokens, lambda scores: scores.argmax(dim=-1))
+
+
+@torch.no_grad()
+def sample(
+    stepper: Stepper,
+    rows: int,
+    *,
+    max_tokens: int,
+    rng: torch.Generator,
+    temperature: float = 1.0,
+) -> Int[Tensor, "rows time"]:
+    """Draw each token from the decoder's distribution, without special symbols or an empty text.
+
+    Gumbel-max: a row's draws use noise for its own row only. The distribution is that of
+    ``saywhat.generators.policy``: banned symbols have probability 0 there too.
+
+    Args:
+        stepper: at the start of ``rows`` texts.
+        rows: how many.
+        max_tokens: words at most, the end symbol not counted.
+        rng: source of the noise.
+        temperature: divides the scores; 1 is the decoder's own distribution.
+    """
+
+    def draw(scores: Float[Tensor, "rows vocab"]) -> Int[Tensor, " rows"]:
+        noise = torch.empty_like(scores).exponential_(generator=rng)
+        return (scores / temperature - noise.log()).argmax(dim=-1)
+
+    return _write(stepper, rows, max_tokens, draw)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Beams:
+    """The result of a beam search.
+
+    Attributes:
+        tokens: ids, best first; padding follows the end symbol. *Shape:* (batch, beams, time).
+        scores: sum of log-probabilities over ``length ** length_penalty``; minus infinity where
+            there are fewer texts than beams. *Shape:* (batch, beams).
+    """
+
+    tokens: Int[Tensor, "batch beams time"]
+    scores: Float[Tensor, "batch beams"]
+
+
+@torch.no_grad()
+def beam(
+    stepper: Stepper, batch: int, *, beams: int, max_tokens: int, length_penalty: float = 0.0
+) -> Beams:
+    """Beam search over all rows of a batch at once.
+
+    The stepper holds ``batch`` rows at the start and ``batch * beams`` from the second step on. A
+    finished hypothesis stays in the beam with its score and competes on; the search ends when all
+    are finished. With one beam it equals ``greedy``.
+
+    Args:
+        stepper: at the start of ``batch`` texts.
+        batch: how many.
+        beams: hypotheses kept for each.
+        max_tokens: words at most, the end symbol not counted.
+        length_penalty: exponent of the length that the final scores are divided by.
+    """
+    first = _ban(stepper.step(_start(batch)), end=True)
+    vocab = first.shape[1]
+    hypotheses = _fan_out(first, beams)
+    offsets = torch.arange(batch)[:, None]
+    stepper.reorder(offsets.expand(batch, beams).reshape(-1))
+    for step in range(1, max_tokens + 1):
+        if bool(hypotheses.done.all()):
+            break
+        if step < max_tokens:
+            scores = _ban(stepper.step(hypotheses.history[..., -1].reshape(-1)), end=False)
+        else:
+            scores = _certain(EOS, batch * beams, vocab)
+        hypotheses, parents = _extend(hypotheses, scores.reshape(batch, beams, vocab))
+        stepper.reorder((offsets * beams + parents).reshape(-1))
+    history, total = hypotheses.history, hypotheses.total
+    lengths = (history != PAD).sum(dim=-1).clamp(min=1)
+    ranks = total / lengths.to(total.dtype) ** length_penalty
+    order = ranks.argsort(dim=1, descending=True, stable=True)
+    return Beams(history.gather(1, order[..., None].expand_as(history)), ranks.gather(1, order))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Hypotheses:
+    total: Float[Tensor, "batch beams"]
+    history: Int[Tensor, "batch beams time"]
+    done: Bool[Tensor, "batch beams"]
+
+
+def _fan_out(scores: Float[Tensor, "batch vocab"], beams: int) -> _Hypotheses:
+    # (B, V) -> (B, K); a vocabulary smaller than the beam leaves hypotheses that are dead from here
+    missing = max(0, beams - scores.shape[1])
+    total, tokens = scores.topk(beams - missing, dim=-1)
+    total = functional.pad(total, (0, missing), value=_NEVER)
+    tokens = functional.pad(tokens, (0, missing), value=EOS)
+    return _Hypotheses(total, tokens[..., None], total == _NEVER)
+
+
+def _extend(
+    hypotheses: _Hypotheses, log_probs: Float[Tensor, "batch beams vocab"]
+) -> tuple[_Hypotheses, Int[Tensor, "batch beams"]]:
+    """Give the best continuations and, for each, the place of the hypothesis that it continues."""
+    batch, beams, vocab = log_probs.shape
+    frozen = _certain(PAD, 1, vocab)
+    steps = torch.where(hypotheses.done[..., None], frozen, log_probs)
+    # (B, K, V) -> (B, K*V) -> (B, K)
+    candidates = (hypotheses.total[..., None] + steps).reshape(batch, -1)
+    total, places = candidates.topk(beams, dim=-1)
+    parents, tokens = places // vocab, places % vocab
+    history = hypotheses.history
+    kept = history.gather(1, parents[..., None].expand_as(history))
+    done = hypotheses.done.gather(1, parents) | (tokens == EOS) | (total == _NEVER)
+    return _Hypotheses(total, torch.cat([kept, tokens[..., None]], dim=-1), done), parents
+
+
+def _write(
+    stepper: Stepper,
+    rows: int,
+    max_tokens: int,
+    choose: Callable[[Float[Tensor, "rows vocab"]], Int[Tensor, " rows"]],
+) -> Int[Tensor, "rows time"]:
+    tokens, written = _start(rows), []
+    done = torch.zeros(rows, dtype=torch.bool)
+    for step in range(max_tokens + 1):
+        if step < max_tokens:
+            chosen = choose(_ban(stepper.step(tokens), end=step == 0))
+        else:
+            chosen = torch.full((rows,), EOS)
+        tokens = torch.where(done, PAD, chosen)
+        written.append(tokens)
+        done |= tokens == EOS
+        if bool(done.all()):
+            break
+    return torch.stack(written, dim=1)
+
+
+def _ban(scores: Float[Tensor, "rows vocab"], *, end: bool) -> Float[Tensor, "rows vocab"]:
+    banned = [PAD, BOS, UNK, *([EOS] if end else [])]
+    scores = scores.clone()
+    scores[:, banned] = _NEVER
+    return scores
+
+
+def _certain(token: int, rows: int, vocab: int) -> Float[Tensor, "rows vocab"]:
+    log_probs = torch.full((rows, vocab), _NEVER)
+    log_probs[:, token] = 0.0
+    return log_probs
+
+
+def _start(rows: int) -> Int[Tensor, " rows"]:
+    return torch.full((rows,), BOS, dtype=torch.long)

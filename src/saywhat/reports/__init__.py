@@ -1,0 +1,1 @@
+"""Reports for people and machines, written from plain records only. Every chatbot text is data."""

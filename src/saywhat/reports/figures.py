@@ -1,0 +1,148 @@
+"""Figures drawn in memory: success against the threshold, and against the number of queries.
+
+One panel for each list (rows) and length (columns), as in the paper's Figure 2. ``pyplot`` and its
+global state are not used. :func:`inline_svg` gives a figure the colours of the page that it is put
+into, in light and dark.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from saywhat.reports.curves import Curves, panels, points
+from saywhat.reports.visible import visible
+
+INK: Final = "#1f2933"
+GRID: Final = "#d9dee5"
+COLOURS: Final = ("#2f5d9b", "#c2572b", "#2e8563", "#7d57a8", "#a57c12", "#b0447a", "#4b6472")
+_DASHES: Final = ("-", "--", "-.", ":")
+_MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
+_MANY_POINTS: Final = 15
+_STYLE: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",  # text stays text: smaller, searchable, readable aloud
+    "svg.hashsalt": "saywhat",  # equal data, equal file
+    "text.parse_math": False,  # a "$" in a list's name is a dollar
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def threshold_figure(curves: Curves) -> Figure:
+    """Draw the share of measured targets elicited against the similarity threshold.
+
+    Raises:
+        ValueError: there is no curve.
+    """
+    return _figure(curves, axis="similarity threshold", logarithmic=False)
+
+
+def queries_figure(curves: Curves) -> Figure:
+    """Draw the share of measured targets elicited against the number of queries, on a log axis.
+
+    Raises:
+        ValueError: there is no curve.
+    """
+    return _figure(curves, axis="queries", logarithmic=True)
+
+
+def inline_svg(figure: Figure, *, label: str, prefix: str) -> str:
+    """Write a figure as an SVG element for an HTML page.
+
+    Args:
+        figure: from this module.
+        label: what a reader who cannot see it is told.
+        prefix: put before every identifier, so that two figures on one page do not clash.
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # The page's font draws the text, whatever glyphs the font used for measuring lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
+    text = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 var(--font, sans-serif)", text)
+    for number, colour in enumerate((INK, GRID, *COLOURS)):
+        name = ("ink", "grid")[number] if number < 2 else f"c{number - 2}"
+        text = text.replace(colour, f"var(--{name}, {colour})")
+    attributes = f'<svg role="img" aria-label="{escape(visible(label))}"'
+    return text.replace("<svg", attributes, 1).strip()
+
+
+def _figure(curves: Curves, *, axis: str, logarithmic: bool) -> Figure:
+    lists, lengths = panels(curves)
+    if not lists:
+        raise ValueError("Expected at least one curve, got none.")
+    with mpl.rc_context(_STYLE):
+        size = (max(5.2, 2.6 * len(lengths) + 0.6), 2.1 * len(lists) + 0.8)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(lists), len(lengths), squeeze=False, sharex=True, sharey=True)
+        for row, name in zip(grid, lists, strict=True):
+            for axes, length in zip(row, lengths, strict=True):
+                _draw(axes, curves, (name, length), logarithmic=logarithmic)
+        for axes in grid[-1]:
+            axes.set_xlabel(axis)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("elicited")
+        _legend(figure, list(grid.flat), curves)
+    return figure
+
+
+def _draw(axes: Axes, curves: Curves, group: tuple[str, str], *, logarithmic: bool) -> None:
+    name, length = group
+    axes.set_title(visible(f"{name}, {length} words" if length else name), loc="left")
+    axes.set_ylim(-0.03, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.grid(visible=True, color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.minorticks_off()
+    for number, (method, by_group) in enumerate(curves.items()):
+        line = points(by_group.get(group, {}))
+        if not line:
+            continue
+        axes.plot(
+            [x for x, _ in line],
+            [y for _, y in line],
+            label=visible(method),
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=_DASHES[number // len(COLOURS) % len(_DASHES)],
+            linewidth=1.6,
+            marker=_MARKS[number % len(_MARKS)] if len(line) <= _MANY_POINTS else "",
+            markersize=4,
+        )
+
+
+def _legend(figure: Figure, grid: Sequence[Axes], curves: Curves) -> None:
+    handles: dict[str, Artist] = {}
+    for axes in grid:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="outside upper left",
+            ncols=min(4, len(curves)),
+            frameon=False,
+        )

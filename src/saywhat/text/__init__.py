@@ -1,0 +1,1 @@
+"""Text to tokens and back: normaliser, tokenizer, vocabulary, word vectors. No tensors."""

@@ -1,0 +1,1 @@
+"""Training: the chatbot and the generator's pre-training (supervised), and REINFORCE."""

@@ -1,0 +1,87 @@
+"""Pre-train the generator on the reference corpus: reply -> query, supervised (Section 5.1.2 of the paper)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+from saywhat.config import PretrainSettings
+from saywhat.errors import CorpusError
+from saywhat.generators import Seq2SeqGenerator
+from saywhat.nn.seq2seq import Seq2Seq, Seq2SeqSize
+from saywhat.records import Pair
+from saywhat.rng import derive_seed, fraction
+from saywhat.text.normalise import normalise
+from saywhat.text.vocabulary import Vocabulary
+from saywhat.training.supervised import Report, SupervisedTrainer, encode_examples
+
+VALIDATION_SHARE = 0.03
+
+
+def balance(pairs: Iterable[Pair], max_per_reply: int) -> list[Pair]:
+    """Keep at most ``max_per_reply`` pairs with the same (normalised) reply, chosen by hash of the query."""
+    ranked = sorted(pairs, key=lambda pair: fraction("balance", pair.query))
+    counts: Counter[str] = Counter()
+    kept = []
+    for pair in ranked:
+        key = normalise(pair.reply)
+        counts[key] += 1
+        if key and counts[key] <= max_per_reply:
+            kept.append(pair)
+    return kept
+
+
+def split_by_reply(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Split into training and validation by the normalised *reply*: no reply is on both sides."""
+    train, valid = [], []
+    for pair in pairs:
+        held = fraction("pretrain-validation", normalise(pair.reply)) < VALIDATION_SHARE
+        (valid if held else train).append(pair)
+    return train, valid
+
+
+def pretrain(
+    pairs: Sequence[Pair],
+    settings: PretrainSettings,
+    *,
+    seed: int,
+    folder: Path,
+    report: Report = lambda progress: None,
+) -> tuple[Seq2SeqGenerator, list[float]]:
+    """Make and train a generator.
+
+    Args:
+        pairs: the reference corpus, already without held-out targets.
+        settings: of this stage.
+        seed: the run's seed.
+        folder: for checkpoints; training goes on from there.
+        report: told of progress.
+
+    Returns:
+        The generator with the best validation perplexity, and that perplexity epoch by epoch.
+
+    Raises:
+        CorpusError: there are too few pairs to train and validate on.
+    """
+    train, valid = split_by_reply(balance(pairs, settings.max_per_reply))
+    if not train or not valid:
+        raise CorpusError(
+            f"Pre-training needs pairs with different replies on both sides of its split; got {len(pairs)} pairs "
+            f"({len(train)} for training, {len(valid)} for validation). Collect more posts."
+        )
+    texts = (text for pair in train for text in (pair.reply, pair.query))
+    vocabulary = Vocabulary.build(texts, size=settings.network.vocabulary)
+    network = settings.network
+    size = Seq2SeqSize(
+        len(vocabulary), network.embedding, network.hidden, network.layers, network.attention
+    )
+    rng = torch.Generator().manual_seed(derive_seed(seed, "generator-weights"))
+    model = Seq2Seq(size, dropout=settings.training.dropout, rng=rng)
+    limit = settings.training.max_tokens
+    trainer = SupervisedTrainer(model, settings.training, seed=seed, folder=folder, report=report)
+    history = trainer.fit(
+        encode_examples([(p.reply, p.query) for p in train], vocabulary, max_tokens=limit),
+        encode_examples([(p.reply, p.query) for p in valid], vocabulary, max_tokens=limit),
+    )
+    return Seq2SeqGenerator(model, vocabulary, max_tokens=limit), history

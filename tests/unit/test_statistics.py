@@ -1,0 +1,134 @@
+"""Intervals and paired tests against worked examples, an enumeration and simulated coverage."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from saywhat.evaluation.statistics import (
+    MIN_VALUES,
+    Interval,
+    bootstrap_mean,
+    mcnemar_exact,
+    paired_bootstrap,
+    wilson,
+)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+def test_the_bootstrap_interval_covers_the_true_mean_as_often_as_it_says(
+    rng: np.random.Generator,
+) -> None:
+    # 400 samples of 50 uniform numbers. The percentile bootstrap covers the mean 0.5 in about 94.5%
+    # of cases (378 +- 4.6). Leaving [357, 396] is a 4.6- and 3.9-sigma event: below 1e-4.
+    covered = 0
+    for _ in range(400):
+        interval = bootstrap_mean(rng.uniform(size=50).tolist(), rng, draws=400)
+        assert interval is not None
+        covered += interval.low <= 0.5 <= interval.high
+    assert 357 <= covered <= 396
+
+
+def test_the_bootstrap_interval_agrees_with_the_normal_one(rng: np.random.Generator) -> None:
+    values = rng.normal(3.0, 2.0, size=2000)
+    interval = bootstrap_mean(values.tolist(), rng)
+    assert interval is not None
+    assert interval.estimate == pytest.approx(values.mean())
+    half = 1.96 * values.std() / 2000**0.5  # 0.088
+    # A percentile of 2,000 draws has a standard error of 0.06 half-widths: 0.3 is 5 of them (1e-6).
+    assert interval.low == pytest.approx(values.mean() - half, abs=0.3 * half)
+    assert interval.high == pytest.approx(values.mean() + half, abs=0.3 * half)
+
+
+def test_blocks_do_not_change_the_number_of_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Row by row or all at once, the same numbers are drawn in the same order.
+    values = [float(value) for value in range(10)]
+    whole = bootstrap_mean(values, np.random.default_rng(2), draws=37)
+    monkeypatch.setattr("saywhat.evaluation.statistics._BLOCK", 50)
+    assert bootstrap_mean(values, np.random.default_rng(2), draws=37) == whole
+
+
+def test_too_few_values_are_not_estimable(rng: np.random.Generator) -> None:
+    assert bootstrap_mean([], rng) is None
+    assert bootstrap_mean([0.0] * (MIN_VALUES - 1), rng) is None
+    assert bootstrap_mean([0.0] * MIN_VALUES, rng) == Interval(0.0, 0.0, 0.0)
+    assert paired_bootstrap([1.0], [0.0], rng=rng) is None
+    assert wilson(0, 0) is None
+
+
+def test_values_that_are_not_finite_are_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="leave unmeasured targets out"):
+        bootstrap_mean([1.0, float("nan")], rng)
+
+
+def test_pairing_removes_what_targets_have_in_common(rng: np.random.Generator) -> None:
+    hard = rng.uniform(size=100)
+    a, b = (hard + 0.01).tolist(), hard.tolist()
+    paired = paired_bootstrap(a, b, rng=rng)
+    assert paired is not None
+    # The difference is 0.01 for every target, though each mean alone is uncertain by 0.06.
+    assert paired.low == pytest.approx(0.01)
+    assert paired.high == pytest.approx(0.01)
+    swapped = paired_bootstrap(b, a, rng=rng)
+    assert swapped is not None
+    assert swapped.estimate == pytest.approx(-paired.estimate)
+
+
+def test_unpaired_values_are_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="two values for each target, got 2 and 1"):
+        paired_bootstrap([1.0, 2.0], [1.0], rng=rng)
+
+
+def test_wilson_against_newcombes_worked_example() -> None:
+    # Newcombe (1998), Table I, method 3: 81/263 -> 0.2553 to 0.3662; 15/148 -> 0.0624 to 0.1605;
+    # 0/20 -> 0 to 0.1611; 1/29 -> 0.0061 to 0.1718.
+    for k, n, low, high in [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ]:
+        interval = wilson(k, n)
+        assert interval is not None
+        assert interval.estimate == k / n
+        assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_wilson_is_symmetric_and_stays_in_range() -> None:
+    for k, n in [(some, total) for total in (1, 2, 7, 200) for some in range(total + 1)]:
+        interval, mirrored = wilson(k, n), wilson(n - k, n)
+        assert interval is not None
+        assert mirrored is not None
+        assert 0 <= interval.low <= k / n <= interval.high <= 1
+        assert interval.low == pytest.approx(1 - mirrored.high, abs=1e-12)
+
+
+@pytest.mark.parametrize(("k", "n"), [(-1, 3), (4, 3), (0, -1)])
+def test_wilson_refuses_impossible_counts(k: int, n: int) -> None:
+    with pytest.raises(ValueError, match="0 <= k <= n"):
+        wilson(k, n)
+
+
+def test_mcnemar_against_an_enumerated_binomial() -> None:
+    for n in range(11):
+        # Every way that n targets can fall to one of two equal methods.
+        firsts = [sum(ways) for ways in itertools.product((0, 1), repeat=n)]
+        for b in range(n + 1):
+            extreme = sum(abs(first - n / 2) >= abs(b - n / 2) for first in firsts)
+            assert mcnemar_exact(b, n - b) == pytest.approx(extreme / 2**n)
+
+
+def test_mcnemar_with_many_targets_does_not_underflow() -> None:
+    assert mcnemar_exact(1000, 1000) == 1.0
+    assert 0 < mcnemar_exact(900, 1100) < 1e-4
+
+
+def test_mcnemar_refuses_negative_counts() -> None:
+    with pytest.raises(ValueError, match="counts of targets"):
+        mcnemar_exact(-1, 2)
