@@ -39,7 +39,7 @@ contracts: $(STAMPS)/test ## who may import whom
 
 docs: $(STAMPS)/docs ## build the documentation; any warning is an error
 	$(BIN)/python docs/generate.py
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(STAMPS)/test ## run one benchmark: make bench NAME=road

@@ -134,16 +134,18 @@ def audit(
         folder.finish(status)
         folder.write_text("report.html", report(summary, findings, folder.run, attempts))
         if not any(found.outcome != "unmeasured" for found in findings):
-            reasons = sorted({found.reason for found in findings})
+            reasons = sorted({" ".join(found.reason.split()) for found in findings})
+            more = [f"and {len(reasons) - 3:,} more reasons"] if len(reasons) > 3 else []
             raise InconclusiveError(
-                f"None of the {len(findings)} targets could be measured ({'; '.join(reasons)}). See {folder.path}."
+                f"None of the {len(findings)} targets could be measured ({'; '.join(reasons[:3] + more)}). "
+                f"See {folder.path}."
             )
         return AuditResult(folder.path, summary, findings)
 
 
 def _make(settings: AuditSettings) -> _Parts:
     similarity = make_similarity(
-        settings.similarity.name, vectors=settings.similarity.vectors, centre=ASSETS / "centre.json"
+        settings.similarity.name, vectors=settings.similarity.vectors, centre=ASSETS / "centre.npy"
     )
     targets = load_targets(settings.targets, limit=settings.limit)
     method = settings.search.method

@@ -1,15 +1,12 @@
 """Settings: one frozen section per stage, and the only home of defaults.
 
-Unknown keys are refused and all errors are reported at once, each with its dotted key. The defaults are those of the
-built-in chatbot and generator; ``presets/`` holds others, among them the paper's.
+Unknown keys are refused and all errors are reported at once, each with its dotted key. The defaults
+are those of the built-in chatbot and generator; ``presets/`` holds others, among them the paper's.
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from saywhat.errors import SetupError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -17,19 +14,21 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A frozen group of settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class NetworkSettings(Section):
     """Shapes of an encoder-decoder LSTM."""
 
-    vocabulary: int = Field(6000, ge=5)
+    vocabulary: int = Field(default=6000, ge=5)
     """Largest number of token ids, four special symbols included."""
-    embedding: int = Field(256, ge=1)
+    embedding: int = Field(default=256, ge=1)
     """Units of a word embedding."""
-    hidden: int = Field(448, ge=1)
+    hidden: int = Field(default=448, ge=1)
     """Units of each LSTM layer."""
-    layers: int = Field(2, ge=1)
+    layers: int = Field(default=2, ge=1)
     """LSTM layers of the encoder and of the decoder."""
     attention: bool = False
     """Whether the decoder attends to the encoder's outputs (Luong et al., 2015)."""
@@ -40,42 +39,44 @@ class SupervisedSettings(Section):
 
     optimizer: Literal["adam", "sgd"] = "adam"
     """The optimiser; the paper uses plain SGD."""
-    learning_rate: float = Field(0.001, gt=0)
+    learning_rate: float = Field(default=0.001, gt=0)
     """Initial learning rate."""
     schedule: Literal["linear", "stall"] = "linear"
-    """``linear``: falls to a twentieth over the epochs; ``stall``: times ``decay`` when validation does not improve."""
-    decay: float = Field(0.25, gt=0, le=1)
-    """Factor on the learning rate after an epoch that did not improve validation."""
-    patience: int = Field(3, ge=0)
-    """Epochs in a row without improvement after which training stops."""
-    epochs: int = Field(6, ge=1)
+    """``linear``: also falls to a twentieth over the epochs; ``stall``: falls by ``decay`` only."""
+    decay: float = Field(default=0.25, gt=0, le=1)
+    """Factor on the learning rate after an epoch that did not improve validation (any schedule)."""
+    patience: int = Field(default=3, ge=0)
+    """Epochs in a row without improvement that are borne; one more stops the training."""
+    epochs: int = Field(default=6, ge=1)
     """Passes over the pairs at most."""
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     """Pairs a step."""
     dropout: Share = 0.2
     """Dropout between layers and on embeddings and features."""
-    clip: float = Field(1.0, gt=0)
+    clip: float = Field(default=1.0, gt=0)
     """Largest gradient norm."""
     context_dropout: Share = 0.0
-    """Share of examples whose source is hidden, which trains the decoder as a language model too."""
-    max_tokens: int = Field(24, ge=1)
+    """Share of examples with a hidden source: it trains the decoder as a language model too."""
+    max_tokens: int = Field(default=24, ge=1)
     """Tokens kept of each text."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Arithmetic of the forward and backward pass."""
-    checkpoint_seconds: float = Field(120.0, ge=0)
+    checkpoint_seconds: float = Field(default=120.0, ge=0)
     """Time between checkpoints."""
 
 
 class DecodingSettings(Section):
     """How the built-in kind of chatbot writes a reply."""
 
-    anti_lm_weight: float = Field(0.7, ge=0)
+    anti_lm_weight: float = Field(default=0.9, ge=0)
     """Weight of the anti-language-model (Li et al., 2016); 0 is plain greedy decoding."""
-    anti_lm_steps: int = Field(5, ge=0)
+    anti_lm_steps: int = Field(default=6, ge=0)
     """First tokens on which it acts."""
-    max_source_tokens: int = Field(24, ge=1)
+    anti_lm_floor: float = Field(default=0.08, ge=0, le=1)
+    """Tokens below this share of the likeliest one's probability are out (Li et al., 2023)."""
+    max_source_tokens: int = Field(default=24, ge=1)
     """Tokens of a query that are read."""
-    max_reply_tokens: int = Field(20, ge=1)
+    max_reply_tokens: int = Field(default=20, ge=1)
     """Tokens of a reply at most."""
 
 
@@ -87,20 +88,20 @@ class ChatbotSettings(Section):
         epochs=8, learning_rate=0.0015, dropout=0.25, context_dropout=0.15
     )
     decoding: DecodingSettings = DecodingSettings()
-    max_words: int = Field(20, ge=1)
+    max_words: int = Field(default=20, ge=1)
     """Longest reply that is learned, in words."""
-    max_per_reply: int = Field(20, ge=1)
+    max_per_reply: int = Field(default=20, ge=1)
     """Most pairs with the same reply: data filtering against generic replies."""
 
 
 class CollectSettings(Section):
     """``saywhat collect``: asking the chatbot ordinary posts for the reference corpus."""
 
-    posts: int = Field(64000, ge=1)
+    posts: int = Field(default=64000, ge=1)
     """Distinct posts asked at most (the paper: 160,000)."""
-    max_words: int = Field(25, ge=1)
+    max_words: int = Field(default=25, ge=1)
     """Longest post, in words."""
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(default=256, ge=1)
     """Posts in one call of the chatbot."""
 
 
@@ -108,8 +109,10 @@ class PretrainSettings(Section):
     """``saywhat pretrain``: reply -> query, on the reference corpus."""
 
     network: NetworkSettings = NetworkSettings(attention=True)
-    training: SupervisedSettings = SupervisedSettings(epochs=7, dropout=0.3, max_tokens=16)
-    max_per_reply: int = Field(50, ge=1)
+    training: SupervisedSettings = SupervisedSettings(
+        epochs=9, batch_size=64, learning_rate=0.0015, decay=1.0, dropout=0.3, max_tokens=16
+    )
+    max_per_reply: int = Field(default=500, ge=1)
     """Most pairs kept with the same reply, so that generic replies do not fill the training."""
 
 
@@ -117,42 +120,42 @@ class ReinforceSettings(Section):
     """``saywhat reinforce``: REINFORCE from the pre-trained generator (Section 4.2)."""
 
     estimator: Literal["reinforce", "paper"] = "reinforce"
-    """``paper``: equations (4) and (5) as printed, with their extra factor pi; ``reinforce``: without it."""
+    """``paper``: equations (4) and (5) as printed, with their factor pi; ``reinforce``: without."""
     advantage: Literal["leave_one_out", "best_of_k", "reward"] = "leave_one_out"
     """Baseline of the ``reinforce`` estimator; ``reward`` is none."""
-    steps: int = Field(1500, ge=1)
+    steps: int = Field(default=1500, ge=1)
     """Updates at most."""
-    targets: int = Field(32, ge=1)
+    targets: int = Field(default=32, ge=1)
     """Targets a step (the paper's batch is 16)."""
-    samples: int = Field(8, ge=1)
+    samples: int = Field(default=8, ge=1)
     """Queries drawn for each target."""
-    learning_rate: float = Field(0.0003, gt=0)
+    learning_rate: float = Field(default=0.0003, gt=0)
     """Of Adam (the paper: 0.001)."""
-    clip: float = Field(1.0, gt=0)
+    clip: float = Field(default=1.0, gt=0)
     """Largest gradient norm (the paper: 0.25)."""
     dropout: Share = 0.0
     """Dropout in the gradient's forward pass."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
     """Of sampling; other than 1 makes the estimator biased."""
-    reward_cut: float = Field(0.5, ge=0, le=1)
+    reward_cut: float = Field(default=0.5, ge=0, le=1)
     """Rewards below it are 0."""
-    kl: float = Field(0.02, ge=0)
+    kl: float = Field(default=0.02, ge=0)
     """Weight of the KL divergence to the pre-trained generator."""
-    entropy: float = Field(0.0, ge=0)
+    entropy: float = Field(default=0.0, ge=0)
     """Weight of the entropy bonus."""
     human_share: Share = 0.5
     """Share of targets that are human posts instead of the chatbot's replies (the paper: 0)."""
-    max_target_words: int = Field(12, ge=1)
+    max_target_words: int = Field(default=12, ge=1)
     """Longest target, in words."""
-    validate_every: int = Field(100, ge=1)
+    validate_every: int = Field(default=100, ge=1)
     """Steps between greedy evaluations on the validation list."""
-    validation_targets: int = Field(300, ge=1)
+    validation_targets: int = Field(default=300, ge=1)
     """Validation targets used."""
-    patience: int = Field(5, ge=1)
+    patience: int = Field(default=5, ge=1)
     """Evaluations without improvement after which training stops."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Arithmetic of the gradient's forward and backward pass."""
-    checkpoint_seconds: float = Field(180.0, ge=0)
+    checkpoint_seconds: float = Field(default=180.0, ge=0)
     """Time between checkpoints."""
 
 
@@ -161,12 +164,12 @@ class SearchSettings(Section):
 
     method: str = "beam"
     """Name of the search."""
-    budget: int = Field(200, ge=1)
+    budget: int = Field(default=50, ge=1)
     """Queries per target at most."""
-    batch_targets: int = Field(16, ge=1)
+    batch_targets: int = Field(default=16, ge=1)
     """Targets that share a batch when the search allows it."""
     real_input: bool = True
-    """Whether the human query before each target that has one is asked too, for comparison (1 query each)."""
+    """Whether the human query before a target is asked too, for comparison (1 query each)."""
 
 
 class SimilaritySettings(Section):
@@ -176,18 +179,18 @@ class SimilaritySettings(Section):
     """Name of the similarity."""
     vectors: str = "glove-6b-50d"
     """Word vectors: ``glove-6b-50d`` or the path of a word2vec or GloVe file."""
-    threshold: float = Field(0.7, ge=-1, le=1)
+    threshold: float = Field(default=0.7, ge=-1, le=1)
     """Similarity at which a target counts as elicited."""
 
 
 class LimitSettings(Section):
     """Hard limits. Budgets bind queries that leave for the chatbot."""
 
-    queries: int | None = Field(None, ge=1)
+    queries: int | None = Field(default=None, ge=1)
     """Queries sent in the whole run at most."""
-    seconds: float | None = Field(None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
     """Wall time of asking at most."""
-    attempts: int = Field(3, ge=1)
+    attempts: int = Field(default=3, ge=1)
     """Tries of a query that failed."""
 
 
@@ -200,9 +203,9 @@ class AuditSettings(Section):
     """Chatbot spec."""
     generator: str = "builtin"
     """Generator: ``builtin`` or a folder."""
-    targets: str = "test"
-    """Targets: a built-in list's name or the path of a text, CSV or JSONL file."""
-    limit: int | None = Field(None, ge=1)
+    targets: str = "sample"
+    """Targets: a built-in list (``sample``, ``test``, ``validation``) or the path of a text, CSV or JSONL file."""
+    limit: int | None = Field(default=None, ge=1)
     """First targets of each group only (for trying out)."""
     reference: str = "builtin"
     """Reference corpus for retrieval: ``builtin``, ``none`` or a JSONL file."""
@@ -216,11 +219,11 @@ class AuditSettings(Section):
 class ListSettings(Section):
     """The target lists that ``saywhat train`` makes."""
 
-    per_length: int = Field(200, ge=1)
+    per_length: int = Field(default=200, ge=1)
     """Test targets of each list and length group (the paper: 200)."""
-    validation_per_length: int = Field(100, ge=1)
+    validation_per_length: int = Field(default=100, ge=1)
     """Validation targets of each list and length group."""
-    utterances: int = Field(10000, ge=1)
+    utterances: int = Field(default=10000, ge=1)
     """Human utterances put to the chatbot for the generated list (the paper: 10,000)."""
 
 

@@ -1,6 +1,7 @@
-"""The training flow, in order, on one page: chatbot, reference corpus, target lists, pre-training, REINFORCE.
+"""The training flow, in order, on one page: from posts to a trained generator.
 
-Each stage reads what the one before it wrote in the work folder, goes on from its own checkpoint, and can be run alone::
+Chatbot, reference corpus, target lists, pre-training, REINFORCE. Each stage reads what the one
+before it wrote in the work folder, goes on from its own checkpoint, and can be run alone::
 
     ledger.sqlite            every query and reply of the training
     reference.jsonl.xz       (reply, query) pairs, held-out targets removed
@@ -12,97 +13,59 @@ Each stage reads what the one before it wrote in the work folder, goes on from i
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
-import torch
-
-from saywhat.config import ChatbotSettings, TrainSettings
+from saywhat.config import TrainSettings
 from saywhat.corpora import conversations as sources
 from saywhat.corpora import targets as lists
 from saywhat.corpora.conversations import Conversation
 from saywhat.corpora.files import read_conversations, read_pairs, write_pairs
-from saywhat.corpora.pairs import held_out_pairs, posts, training_pairs
+from saywhat.corpora.pairs import held_out_pairs, posts
 from saywhat.corpora.splits import split
-from saywhat.errors import SetupError
+from saywhat.errors import CheckpointError, CorpusError, InconclusiveError, SetupError
 from saywhat.generators import Seq2SeqGenerator
 from saywhat.interfaces import Similarity
 from saywhat.ledger import Ledger, LedgeredChatbot, Limits
-from saywhat.nn.checkpoint import save_model
-from saywhat.nn.seq2seq import Seq2Seq, Seq2SeqSize
+from saywhat.nn.checkpoint import DESCRIPTION, read_json
 from saywhat.records import Pair, Target, read_jsonl, write_jsonl
 from saywhat.registry import ASSETS, load_chatbot
-from saywhat.rng import derive_seed, fraction
+from saywhat.rng import fraction
 from saywhat.runs import provenance
 from saywhat.similarity.make import make_similarity
 from saywhat.text.normalise import normalise, word_count
-from saywhat.text.vocabulary import Vocabulary
 from saywhat.training import collect as collecting
 from saywhat.training import pretrain as pretraining
-from saywhat.training.reinforce import Reinforce, StepMetrics, TargetPool
-from saywhat.training.supervised import Progress, SupervisedTrainer, encode_examples
+from saywhat.training.chatbot import train_chatbot as train_chatbot  # noqa: PLC0414  (public here)
+from saywhat.training.metrics import StepMetrics
+from saywhat.training.pool import TargetPool
+from saywhat.training.reinforce import Reinforce
+from saywhat.training.supervised import Progress
+
+_REFERENCE: Final = "reference.jsonl.xz"
 
 
 @dataclasses.dataclass(frozen=True)
 class Reports:
-    """Who is told of progress."""
+    """Who is told of progress.
 
-    stage: Callable[[str], None] = lambda text: None
-    asked: Callable[[int, int], None] = lambda done, total: None
-    sent: Callable[[int], None] = lambda number: None
-    supervised: Callable[[Progress], None] = lambda progress: None
-    reinforce: Callable[[StepMetrics], None] = lambda metrics: None
+    Attributes:
+        stage: what begins.
+        asked: posts asked, and of how many.
+        sent: queries that left for the chatbot, batch by batch.
+        supervised: each batch and epoch of pre-training.
+        reinforce: each step of REINFORCE.
+    """
+
+    stage: Callable[[str], None] = lambda _: None
+    asked: Callable[[int, int], None] = lambda _, __: None
+    sent: Callable[[int], None] = lambda _: None
+    supervised: Callable[[Progress], None] = lambda _: None
+    reinforce: Callable[[StepMetrics], None] = lambda _: None
 
 
 def load_conversations(corpus: str) -> Iterable[Conversation]:
     """Read the corpus that a setting names: ``chitchat`` or a path."""
     return sources.chitchat() if corpus == "chitchat" else read_conversations(Path(corpus))
-
-
-def train_chatbot(
-    settings: ChatbotSettings,
-    conversations: Iterable[Conversation],
-    *,
-    seed: int,
-    folder: Path,
-    report: Callable[[Progress], None] = lambda progress: None,
-) -> Path:
-    """Train the built-in kind of chatbot (Section 4.1) and save it; goes on from the folder's checkpoint.
-
-    Returns:
-        The folder ``model`` in ``folder``: the chatbot's spec is ``seq2seq:`` and this path.
-    """
-    parts = split(conversations)
-    pairs = training_pairs(
-        parts["chatbot"], max_words=settings.max_words, max_per_reply=settings.max_per_reply
-    )
-    valid = held_out_pairs(parts["validation"], max_words=settings.max_words)
-    if not pairs or not valid:
-        raise SetupError("The corpus has too few conversations to train and validate a chatbot on.")
-    vocabulary = Vocabulary.build(
-        (text for pair in pairs for text in (pair.query, pair.reply)), size=settings.network.vocabulary
-    )
-    network, training = settings.network, settings.training
-    size = Seq2SeqSize(
-        len(vocabulary), network.embedding, network.hidden, network.layers, network.attention
-    )
-    rng = torch.Generator().manual_seed(derive_seed(seed, "chatbot-weights"))
-    model = Seq2Seq(size, dropout=training.dropout, rng=rng)
-    trainer = SupervisedTrainer(model, training, seed=seed, folder=folder / "state", report=report)
-    history = trainer.fit(
-        encode_examples([(p.query, p.reply) for p in pairs], vocabulary, max_tokens=training.max_tokens),
-        encode_examples([(p.query, p.reply) for p in valid], vocabulary, max_tokens=training.max_tokens),
-    )
-    extra = {
-        "decoding": settings.decoding.model_dump(),
-        "settings": settings.model_dump(),
-        "seed": seed,
-        "validation_perplexity": history,
-        "training_pairs": len(pairs),
-        "training_turns": sum(len(c.turns) for c in parts["chatbot"]),
-        "provenance": provenance(),
-    }
-    save_model(model, vocabulary, folder / "model", kind="chatbot", extra=extra, dtype=torch.float16)
-    return folder / "model"
 
 
 @final
@@ -113,13 +76,23 @@ class Training:
         settings: of all stages.
         folder: the work folder; made if absent.
         reports: who is told of progress.
+
+    Raises:
+        SetupError: the folder cannot be made.
     """
 
-    def __init__(self, settings: TrainSettings, folder: Path, reports: Reports | None = None) -> None:
+    def __init__(
+        self, settings: TrainSettings, folder: Path, reports: Reports | None = None
+    ) -> None:
         self.settings, self.folder = settings, folder
         self._reports = reports or Reports()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / "targets").mkdir(exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / "targets").mkdir(exist_ok=True)
+        except OSError as error:
+            raise SetupError(
+                f"Cannot make the work folder {folder}: {error.strerror}. Choose another --out."
+            ) from error
 
     def run(self) -> Seq2SeqGenerator:
         """Run every stage that is not done yet."""
@@ -128,8 +101,13 @@ class Training:
         return self.reinforce()
 
     def collect(self) -> list[Pair]:
-        """Ask the chatbot for the reference corpus and the target lists (phase ``reference``)."""
-        path = self.folder / "reference.jsonl.xz"
+        """Ask the chatbot for the reference corpus and the target lists (phase ``reference``).
+
+        Raises:
+            CorpusError: the corpus cannot be used, or is too small for the lists.
+            InconclusiveError: the chatbot answered nothing.
+        """
+        path = self.folder / _REFERENCE
         if path.exists():
             return read_pairs(path)
         self._reports.stage("Reading the corpus")
@@ -137,8 +115,18 @@ class Training:
         with self._ledger() as ledger:
             chatbot = self._chatbot(ledger, "reference")
             utterances = self._posts(parts["posts"], self.settings.collect.posts)
+            if not utterances:
+                raise CorpusError(
+                    f"The corpus {self.settings.corpus} gives no post to ask "
+                    f"({sum(map(len, parts.values())):,} conversations); give more of them."
+                )
             self._reports.stage(f"Asking {chatbot.name} {len(utterances):,} posts")
             pairs = self._ask(chatbot, utterances)
+            if not pairs:
+                raise InconclusiveError(
+                    f"{chatbot.name} answered none of the {len(utterances):,} posts; "
+                    "see that it works (saywhat chat), then run the same command again."
+                )
             test, validation, pairs = self._lists(chatbot, parts, pairs)
         write_jsonl(test, self.folder / "targets" / "test.jsonl")
         write_jsonl(validation, self.folder / "targets" / "validation.jsonl")
@@ -159,32 +147,26 @@ class Training:
         real_valid = lists.real_candidates(held_out_pairs(parts["validation"], max_words=words))
         generated = lists.generated_candidates(p.reply for p in test_pairs)
         generated_valid = lists.generated_candidates(p.reply for p in valid_pairs)
-        count, valid_count = settings.per_length, settings.validation_per_length
-        test = [
-            *lists.pick(generated, per_length=count, seed=seed),
-            *lists.pick(real, per_length=count, seed=seed),
-        ]
-        # no validation target may be a test target
-        taken = {normalise(t.text) for t in test}
-        free = [t for t in (*generated_valid, *real_valid) if normalise(t.text) not in taken]
-        validation = [
-            target
-            for name in ("generated", "real")
-            for target in lists.pick(
-                (t for t in free if t.list == name), per_length=valid_count, seed=seed
-            )
-        ]
+        valid_count = settings.validation_per_length
+        test = lists.pick_lists([*generated, *real], per_length=settings.per_length, seed=seed)
+        validation = lists.pick_lists(
+            [*generated_valid, *real_valid], per_length=valid_count, seed=seed, without=test
+        )
         kept = lists.hold_out(pairs, [*test, *validation])
         known = lists.mark_seen(generated, kept, name="generated-seen")
-        seen = lists.pick(known, per_length=count, seed=seed)
+        try:
+            seen = lists.pick(known, per_length=valid_count, seed=seed)
+        except CorpusError as error:  # a chatbot that seldom repeats itself: only this list is lost
+            self._reports.stage(f"No list generated-seen: {error}")
+            seen = []
         return [*test, *seen], validation, kept
 
     def pretrain(self) -> Seq2SeqGenerator:
         """Pre-train the generator on the reference corpus."""
         saved = self.folder / "pretrained"
-        if saved.exists():
+        if self._is_finished(saved, "chatbot", "seed", "pretrain"):
             return Seq2SeqGenerator.load(saved)
-        pairs = read_pairs(self._need("reference.jsonl.xz", "collect"))
+        pairs = read_pairs(self._need(_REFERENCE, "collect"))
         self._check_leaks(text for pair in pairs for text in (pair.query, pair.reply))
         self._reports.stage(f"Pre-training the generator on {len(pairs):,} pairs")
         generator, history = pretraining.pretrain(
@@ -201,10 +183,12 @@ class Training:
     def reinforce(self) -> Seq2SeqGenerator:
         """Train the pre-trained generator by REINFORCE (phase ``reinforce``)."""
         saved = self.folder / "generator"
-        if saved.exists():
+        if self._is_finished(saved, "chatbot", "seed", "similarity", "reinforce"):
             return Seq2SeqGenerator.load(saved)
-        generator = Seq2SeqGenerator.load(self._need("pretrained", "pretrain"))
-        pairs = read_pairs(self._need("reference.jsonl.xz", "collect"))
+        generator = Seq2SeqGenerator.load(
+            self._need(f"pretrained/{DESCRIPTION}", "pretrain").parent
+        )
+        pairs = read_pairs(self._need(_REFERENCE, "collect"))
         validation = list(read_jsonl(Target, self._need("targets/validation.jsonl", "collect")))
         validation.sort(key=lambda target: fraction("validation-order", target.text))
         similarity = self.similarity()
@@ -225,7 +209,12 @@ class Training:
             )
             best = trainer.train(pool, validation)
             counts = {phase: dataclasses.asdict(c) for phase, c in ledger.counts().items()}
-        extra = {"stage": "reinforce", "validation_similarity": best, "queries": counts, **self._origin()}
+        extra = {
+            "stage": "reinforce",
+            "validation_similarity": best,
+            "queries": counts,
+            **self._origin(),
+        }
         generator.save(saved, extra=extra)
         return generator
 
@@ -233,7 +222,7 @@ class Training:
         """Make the similarity that gives the rewards."""
         settings = self.settings.similarity
         return make_similarity(
-            settings.name, vectors=settings.vectors, centre=ASSETS / "centre.json"
+            settings.name, vectors=settings.vectors, centre=ASSETS / "centre.npy"
         )
 
     def _pool(self, pairs: list[Pair], similarity: Similarity) -> TargetPool:
@@ -243,19 +232,36 @@ class Training:
             distinct = {normalise(text): text for text in texts if 1 <= word_count(text) <= limit}
             return [text for text in distinct.values() if similarity.measurable(text)]
 
-        pool = TargetPool(usable(p.reply for p in pairs), usable(p.query for p in pairs))
-        if not pool.replies:
-            raise SetupError("The reference corpus has no reply that could be a target.")
-        return pool
+        return TargetPool(usable(p.reply for p in pairs), usable(p.query for p in pairs))
 
-    def _check_leaks(self, texts: Iterable[str]) -> None:
+    def _check_leaks(self, training_texts: Iterable[str]) -> None:
+        texts = list(training_texts)
         for name in ("test", "validation"):
             path = self.folder / "targets" / f"{name}.jsonl"
-            if path.exists() and (found := lists.leaks(read_jsonl(Target, path), texts := list(texts))):
+            if path.exists() and (found := lists.leaks(read_jsonl(Target, path), texts)):
                 raise SetupError(
-                    f"{len(found)} targets of {path} are among the generator's training texts, for example "
-                    f"{found[0].text!r}; run the stage collect again."
+                    f"{len(found)} targets of {path} are among the generator's training texts, "
+                    f"for example {found[0].text!r}; remove {self.folder / _REFERENCE} and run the "
+                    "stage collect again."
                 )
+
+    def _is_finished(self, saved: Path, *sections: str) -> bool:
+        """Whether a generator is there, whole, and what these settings ask for.
+
+        Raises:
+            CheckpointError: it was trained with others.
+        """
+        path = saved / DESCRIPTION
+        if not path.exists():
+            return False
+        made = read_json(path, what=f"a generator in {saved}").get("settings", {})
+        wanted = self.settings.model_dump()
+        if other := [name for name in sections if name in made and made[name] != wanted[name]]:
+            raise CheckpointError(
+                f"{saved} holds a generator that was trained with other settings of "
+                f"{', '.join(other)}; give another --out, or remove it to train it anew."
+            )
+        return True
 
     def _ask(self, chatbot: LedgeredChatbot, utterances: list[str]) -> list[Pair]:
         return collecting.collect(
@@ -283,7 +289,9 @@ class Training:
     def _need(self, name: str, stage: str) -> Path:
         path = self.folder / name
         if not path.exists():
-            raise SetupError(f"There is no {path}; run the stage {stage} first, with the same --out.")
+            raise SetupError(
+                f"There is no {path}; run the stage {stage} first, with the same --out."
+            )
         return path
 
     def _origin(self) -> dict[str, Any]:

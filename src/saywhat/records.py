@@ -74,7 +74,7 @@ class Finding:
         length: its length group.
         group: ``"<list> <length>"``.
         outcome: ``elicited``, ``not_elicited`` or ``unmeasured``.
-        query: the best query, by similarity and then by order asked.
+        query: the best query: of the highest similarity, then exact, then the earliest.
         reply: the chatbot's reply to it.
         similarity: of that reply to the target; ``None`` if unmeasured.
         exact: whether the reply equals the target after normalisation.
@@ -145,16 +145,22 @@ def read_jsonl(kind: type[Record], path: Path) -> Iterator[Record]:
     """Read records from a JSON Lines file; a torn last line (no newline) is ignored, as after a crash.
 
     Raises:
-        CorpusError: a complete line is not a record of this kind (the message names the line).
+        CorpusError: the file is missing or not UTF-8, or a complete line is not a record of this kind (the message names
+            the line).
     """
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith("\n"):
-                return
-            try:
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith("\n"):
+                    return
                 yield from_json(kind, line)
-            except CorpusError as error:
-                raise CorpusError(f"{path}, line {number}: {error}") from error
+    except CorpusError as error:
+        raise CorpusError(f"{path}, line {number}: {error}") from error
+    except OSError as error:
+        raise CorpusError(f"Expected a JSON Lines file at {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path} is not UTF-8 (after line {number}); save it as UTF-8.") from error
 
 
 def write_jsonl(records: Iterable[Target | Pair | Attempt | Finding], path: Path) -> None:

@@ -6,6 +6,7 @@ before it, in any order and on any number of workers.
 
 import hashlib
 import random
+from collections.abc import Iterable
 
 
 def derive_seed(seed: int, *names: object) -> int:
@@ -17,8 +18,7 @@ def derive_seed(seed: int, *names: object) -> int:
         >>> derive_seed(1, "search", "t1") == derive_seed(1, "search", "t2")
         False
     """
-    path = "\x1f".join([str(seed), *map(str, names)])
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1
+    return _hashed([str(seed), *map(str, names)]) >> 1
 
 
 def derive(seed: int, *names: object) -> random.Random:
@@ -38,5 +38,10 @@ def fraction(*names: object) -> float:
         >>> 0.0 <= fraction("conversation-1") < 1.0
         True
     """
-    path = "\x1f".join(map(str, names))
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") / 2.0**64
+    return _hashed(map(str, names)) / 2.0**64
+
+
+def _hashed(names: Iterable[str]) -> int:
+    # a text that comes from a chatbot or a terminal may hold lone surrogates
+    path = "\x1f".join(names).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(path).digest()[:8], "big")

@@ -1,5 +1,6 @@
-"""A class is an interface or final; every error is in the drawn tree; ``__all__`` tells the truth."""
+"""Classes are interfaces or final, errors are in the drawn tree, ``__all__`` tells the truth."""
 
+import ast
 import dataclasses
 import enum
 import importlib
@@ -17,7 +18,10 @@ from saywhat import errors
 def modules() -> list[ModuleType]:
     """Import every module of the package."""
     found = pkgutil.walk_packages(saywhat.__path__, "saywhat.")
-    return [saywhat, *(importlib.import_module(m.name) for m in found if not m.name.endswith("__main__"))]
+    return [
+        saywhat,
+        *(importlib.import_module(m.name) for m in found if not m.name.endswith("__main__")),
+    ]
 
 
 def own_classes() -> list[type]:
@@ -53,7 +57,10 @@ def test_nobody_inherits_from_a_final_class() -> None:
     inherited = [
         f"{item.__module__}.{item.__name__}"
         for item in own_classes()
-        if any(getattr(base, "__final__", False) and "__final__" in vars(base) for base in item.__mro__[1:])
+        if any(
+            getattr(base, "__final__", False) and "__final__" in vars(base)
+            for base in item.__mro__[1:]
+        )
     ]
     assert inherited == []
 
@@ -91,11 +98,18 @@ def test_all_is_sorted_and_complete() -> None:
         assert list(names) == sorted(names), f"{module.__name__}.__all__ is not sorted"
         missing = [name for name in names if not hasattr(module, name)]
         assert missing == [], f"{module.__name__}.__all__ names what is not there"
-        public = {
+        own = {
             name
             for name, item in vars(module).items()
             if not name.startswith("_")
-            and getattr(item, "__module__", "").startswith("saywhat.")
+            and getattr(item, "__module__", "") == module.__name__
             and (inspect.isclass(item) or inspect.isfunction(item))
         }
-        assert public - set(names) == set(), f"{module.__name__}.__all__ lacks public names"
+        assert own - set(names) == set(), f"{module.__name__}.__all__ lacks its own names"
+
+
+def test_type_checkers_see_what_the_package_offers() -> None:
+    tree = ast.parse(inspect.getsource(saywhat))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert sorted(str(node.names[0].asname) for node in imports) == list(saywhat.__all__)

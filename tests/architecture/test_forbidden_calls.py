@@ -7,23 +7,33 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "saywhat"
-MODULES = frozenset({"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "sqlitedict"})
+MODULES = frozenset(
+    {
+        "pickle",
+        "cPickle",
+        "_pickle",
+        "dill",
+        "cloudpickle",
+        "joblib",
+        "marshal",
+        "shelve",
+        "sqlitedict",
+    }
+)
 CALLS = frozenset({
-    "eval", "exec", "compile", "__import__", "torch.load", "torch.save", "yaml.load", "yaml.load_all",
-    "yaml.unsafe_load", "yaml.full_load", "os.system", "os.popen",
+    "eval", "exec", "compile", "__import__", "torch.load", "torch.save",
+    "yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "os.system", "os.popen",
 })  # fmt: skip
 
 
 def offences(source: str, *, may_print: bool) -> Iterator[str]:
     """Name each forbidden import or call of a source text."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            imported = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            imported = [node.module or ""]
-        else:
-            imported = []
-        yield from (f"line {node.lineno}: import {n}" for n in imported if n.split(".")[0] in MODULES)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            imported = [module] if module else [alias.name for alias in node.names]
+            bad = [name for name in imported if name.split(".")[0] in MODULES]
+            yield from (f"line {node.lineno}: import {name}" for name in bad)
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
@@ -39,8 +49,9 @@ def offences(source: str, *, may_print: bool) -> Iterator[str]:
 @pytest.mark.parametrize(
     "source",
     [
-        "import pickle", "from dill import loads", "eval('1')", "torch.load(p)", "yaml.load(f, L)", "print(1)",
-        "np.load(p)", "np.load(p, allow_pickle=True)", "subprocess.run(c, shell=True)",
+        "import pickle", "from dill import loads", "eval('1')", "torch.load(p)",
+        "yaml.load(f, L)", "print(1)", "np.load(p)", "np.load(p, allow_pickle=True)",
+        "subprocess.run(c, shell=True)",
     ],
 )  # fmt: skip
 def test_the_check_finds_what_it_looks_for(source: str) -> None:

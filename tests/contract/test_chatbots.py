@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from saywhat.chatbots.callable import load
 from saywhat.chatbots.known import (
     CipherChatbot,
     CountingChatbot,
@@ -19,8 +20,10 @@ from saywhat.chatbots.known import (
     FailingChatbot,
     LookupChatbot,
 )
+from saywhat.cli.elicit import WatchedChatbot
 from saywhat.interfaces import Chatbot
 from saywhat.ledger import Ledger
+from saywhat.similarity.exact import Exact
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,19 @@ def _ledgered(chatbot: Chatbot, batch_size: int = 3) -> Factory:
     return make
 
 
+def _written(code: str) -> Factory:
+    def make(place: Place) -> Chatbot:
+        path = place.folder / "bot.py"
+        path.write_text(code, encoding="utf-8")
+        return load(f"{path}:reply")
+
+    return make
+
+
+def _watched(chatbot: Chatbot) -> Factory:
+    return lambda _: WatchedChatbot(chatbot, Exact(), "hi", lambda query, reply, similarity: None)
+
+
 CASES = [
     Case(
         "cipher",
@@ -103,6 +119,17 @@ CASES = [
         lambda _: CountingChatbot(CipherChatbot(WORDS)),
         (lambda _: CountingChatbot(EchoChatbot()),),
     ),
+    Case(
+        "python-file",
+        _written("def reply(query):\n    return query[::-1]\n"),
+        (_written("def reply(query):\n    return query[::-1] + '!'\n"),),
+    ),
+    Case(
+        "python-file-batch",
+        _written("def reply(queries: list[str]):\n    return [q.upper() for q in queries]\n"),
+        (_written("def reply(queries: list[str]):\n    return [q.lower() for q in queries]\n"),),
+    ),
+    Case("watched", _watched(CipherChatbot(WORDS)), (_watched(EchoChatbot()),)),
     Case("ledgered", _ledgered(CipherChatbot(WORDS)), (_ledgered(EchoChatbot()),)),
     Case(
         "ledgered-retrying",
@@ -175,5 +202,7 @@ class TestChatbot:
 
 
 def test_different_kinds_never_share_a_fingerprint(place: Callable[[], Place]) -> None:
-    kinds = [case.make(place()) for case in CASES if case.name not in {"counting", "ledgered"}]
+    kinds = [
+        case.make(place()) for case in CASES if case.name not in {"counting", "ledgered", "watched"}
+    ]
     assert len({chatbot.fingerprint for chatbot in kinds}) == len(kinds)

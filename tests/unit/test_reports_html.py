@@ -8,11 +8,14 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from saywhat.evaluation.tables import summarise, with_null
 from saywhat.records import Finding
+from saywhat.reports.curves import Curve
 from saywhat.reports.figures import inline_svg, queries_figure, threshold_figure
 from saywhat.reports.html import build_report
+from saywhat.reports.sections import queries_table
 from saywhat.reports.visible import visible
 from saywhat.similarity.null import GenericReply, NullScores
 
@@ -48,16 +51,19 @@ class Page(HTMLParser):
         self.feed(text)
         self.close()
 
+    @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         if tag in {"td", "th", "dd"}:
             self._in_cell = True
             self.cells.append("")
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         if tag in {"td", "th", "dd"}:
             self._in_cell = False
 
+    @override
     def handle_data(self, data: str) -> None:
         self.text.append(data)
         if self._in_cell:
@@ -179,6 +185,14 @@ def test_the_totals_shown_are_the_summarys() -> None:
     assert all(h.startswith(start) for h, start in zip(headings, order, strict=True))
 
 
+def test_queries_are_split_by_phase_as_far_as_known() -> None:
+    summary = _summary([_finding("a", 0.9)])
+    assert queries_table(summary).rows[0] == ("search", "50", "", "")
+    detail = {"search": {"asked": 50, "unique": 40, "sent": 43, "failed": 1}}
+    split = {**summary, "queries": {**summary["queries"], "detail": detail}}
+    assert queries_table(split).rows == (("search", "50", "40", "43"), ("all", "50", "50", "53"))
+
+
 def test_findings_of_another_run_are_refused() -> None:
     findings = [_finding("a", 0.9), _finding("b", 0.1)]
     with pytest.raises(ValueError, match="targets is 2, 1 over the findings"):
@@ -204,29 +218,45 @@ def test_tables_are_accessible() -> None:
 
 def test_a_figure_holds_the_curves_and_leaves_matplotlib_as_it_was() -> None:
     before = dict(mpl.rcParams)
-    curves = {
+    curves: dict[str, dict[tuple[str, str], Curve]] = {
         "a": {("real", "1-3"): {"0.5": 1.0, "1.0": 0.25}, ("real", "4-6"): {"0.5": 0.5}},
         "b": {("generated", "1-3"): {0.5: 0.75, 1.0: None}},
     }
-    figure = threshold_figure(curves)
-    assert len(figure.axes) == 4  # two lists, two lengths
     drawn = {
-        (axes.get_title(loc="left"), line.get_label()): list(
-            zip(line.get_xdata(), line.get_ydata(), strict=True)
-        )
-        for axes in figure.axes
+        (axes.get_title(loc="left"), str(line.get_label())): np.asarray(line.get_xydata()).tolist()
+        for axes in threshold_figure(curves).axes
         for line in axes.get_lines()
     }
     assert drawn == {
-        ("real, 1-3 words", "a"): [(0.5, 1.0), (1.0, 0.25)],
-        ("real, 4-6 words", "a"): [(0.5, 0.5)],
-        ("generated, 1-3 words", "b"): [(0.5, 0.75)],
+        ("real, 1-3 words", "a"): [[0.5, 1.0], [1.0, 0.25]],
+        ("real, 4-6 words", "a"): [[0.5, 0.5]],
+        ("generated, 1-3 words", "b"): [[0.5, 0.75]],
     }
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.parametrize(
+    ("groups", "places"),
+    [
+        # The paper's Figure 2: a row for each list, a column for each length.
+        (["a 1", "a 2", "b 1", "b 2"], [["a 1", "a 2"], ["b 1", "b 2"]]),
+        (["a 1", "a 2", "b 1"], [["a 1", "a 2", "b 1"]]),
+        (["a ", "b ", "c ", "d "], [["a ", "b ", "c "], ["d ", None, None]]),
+        (["a "], [["a "]]),
+    ],
+)
+def test_panels_leave_no_gap(groups: list[str], places: list[list[str | None]]) -> None:
+    from saywhat.reports.figures import _layout
+
+    def pair(group: str) -> tuple[str, str]:
+        return group[0], group[2:]
+
+    layout = _layout({"m": {pair(group): {"0.5": 1.0} for group in groups}})
+    assert layout == [[group and pair(group) for group in row] for row in places]
+
+
 def test_a_figure_is_sound_xml_and_the_same_each_time() -> None:
-    name = "<b>&\"' $x$ \x00\u202e 你好"
+    name = "<b>&\"' $x$ \x00\u202e 你好"  # shorter than what a figure cuts
     curves = {name: {(name, name): {1: 0.0, 100: 1.0}}}
     first, second = (inline_svg(queries_figure(curves), label=name, prefix="q") for _ in range(2))
     assert first == second

@@ -47,7 +47,7 @@ def _results(rows: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
 
 
 def _cells(line: str) -> list[str]:
-    return re.split(r"(?<!\\) \| ", line.removeprefix("| ").removesuffix(" |"))
+    return re.split(r" \| ", line.removeprefix("| ").removesuffix(" |"))
 
 
 def test_the_papers_table_1_gives_the_papers_improvements() -> None:
@@ -104,7 +104,7 @@ def test_hostile_text_stays_in_its_cell(text: str) -> None:
         bare = re.sub(r"\\\\", "", line)
         assert not re.search(r"(?<!\\)[|`*_\[\]~$@]", bare)
         assert not re.search(r"[<>]", bare)
-        assert "://" not in bare
+        assert not re.search(r"(?<!\\)://", bare)
         assert "www." not in bare
         assert line.isprintable()
         assert len(line) < 700
@@ -121,7 +121,7 @@ def test_hostile_names_in_results_are_shown_harmlessly() -> None:
 @pytest.mark.parametrize("changes", [{"schema": 2}, {"rows": []}])
 def test_other_results_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="schema 1"):
-        results_table(_results([_row("m", "1-3", 0.5)], **changes))
+        results_table({**_results([_row("m", "1-3", 0.5)]), **changes})
 
 
 def test_a_row_of_another_width_is_refused() -> None:

@@ -65,7 +65,7 @@ def _printed(findings: list[Finding], *, width: int, colour: bool = False) -> st
         legacy_windows=False,
         _environ={},
     )
-    print_summary(console, _summary(findings), findings)
+    print_summary(console, _summary(findings), findings, cases=6)
     return file.getvalue()
 
 
@@ -99,7 +99,7 @@ def test_hostile_text_neither_acts_nor_becomes_markup() -> None:
     assert "U+202E" in joined
     assert "U+D800" in joined
     assert "100,000charactersinall" in joined
-    assert "x" * 200 not in joined
+    assert joined.count("x") < 1_000  # three cells of 160, a list of 50, and words
 
 
 @pytest.mark.parametrize("width", [30, 60, 79, 80, 100, 200])
@@ -109,7 +109,7 @@ def test_no_number_is_cut_at_any_width(width: int) -> None:
     printed = _printed(findings, width=width)
     # 30 x 41,237 = 1,237,110 asked in the first group, 1,237,119 in all.
     assert "1,237,110" in printed
-    assert printed.count("1,237,119") == 2  # the table's total and the line of counts
+    assert printed.count("1,237,119") == 3  # the table's total; asked and unique at the end
     assert all(len(line) <= max(width, 60) for line in printed.splitlines())
 
 

@@ -34,14 +34,15 @@ def test_the_bootstrap_interval_covers_the_true_mean_as_often_as_it_says(
 
 
 def test_the_bootstrap_interval_agrees_with_the_normal_one(rng: np.random.Generator) -> None:
-    values = rng.normal(3.0, 2.0, size=2000)
-    interval = bootstrap_mean(values.tolist(), rng)
+    values = rng.normal(3.0, 2.0, size=500)
+    interval = bootstrap_mean(values.tolist(), rng, draws=8000)
     assert interval is not None
     assert interval.estimate == pytest.approx(values.mean())
-    half = 1.96 * values.std() / 2000**0.5  # 0.088
-    # A percentile of 2,000 draws has a standard error of 0.06 half-widths: 0.3 is 5 of them (1e-6).
-    assert interval.low == pytest.approx(values.mean() - half, abs=0.3 * half)
-    assert interval.high == pytest.approx(values.mean() + half, abs=0.3 * half)
+    half = 1.96 * values.std() / 500**0.5  # 0.18; a 90% interval would be 0.16 of it narrower
+    # The 2.5th percentile of 8,000 draws has a standard error of sqrt(0.025 0.975 / 8000) / 0.0584
+    # = 0.03 standard deviations, 0.015 half-widths: 0.08 is 5 of them (1e-6).
+    assert interval.low == pytest.approx(values.mean() - half, abs=0.08 * half)
+    assert interval.high == pytest.approx(values.mean() + half, abs=0.08 * half)
 
 
 def test_blocks_do_not_change_the_number_of_draws(

@@ -77,7 +77,7 @@ class CallableChatbot:
     def _call(self, argument: str | list[str], query: str) -> object:
         try:
             return self._function(argument)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # its exit code must not become an audit's
             raise ChatbotError(
                 f"{self._name}() raised {type(error).__name__}: {error}", query=query
             ) from error
@@ -161,7 +161,7 @@ def _import_file(path: Path) -> types.ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _import_failed(str(path), error) from error
     return module
@@ -171,11 +171,11 @@ def _import_module(name: str) -> types.ModuleType:
     _make_importable(Path.cwd())
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failed(name, error) from error
 
 
-def _import_failed(place: str, error: Exception) -> SetupError:
+def _import_failed(place: str, error: BaseException) -> SetupError:
     return SetupError(
         f"Importing {place} raised {type(error).__name__}: {error}. Expected {_EXPECTED}."
     )

@@ -1,7 +1,8 @@
-"""A chatbot that is an encoder-decoder LSTM of ours: the built-in one, and any that ``saywhat train chatbot`` made.
+"""A chatbot that is an encoder-decoder LSTM: the built-in one, and what ``train chatbot`` makes.
 
-The same query gets the same reply whatever else is in the batch: rows are computed in tiles of a fixed number of rows, so that
-the matrix kernels, whose rounding depends on the shape, are always the same.
+The same query gets the same reply whatever else is in the batch: rows are computed in tiles of a
+fixed number of rows and a width that depends on the query alone, so that the matrix kernels, whose
+rounding depends on the shape, are always the same.
 """
 
 import hashlib
@@ -12,14 +13,18 @@ from typing import Final, final
 
 import torch
 
-from saywhat.errors import ChatbotError
+from saywhat.errors import ChatbotError, CheckpointError
 from saywhat.nn.checkpoint import load_model
 from saywhat.nn.decoding import AntiLanguageModel, greedy
 from saywhat.nn.seq2seq import Seq2Seq, left_pad
 from saywhat.text.vocabulary import EOS, Vocabulary
 
-_TILE: Final = 64
+_TILE: Final = 128
 _WIDTH_STEP: Final = 8
+_CODE: Final = "seq2seq-2"  # part of the fingerprint: new whenever this code may reply otherwise
+_DECODING: Final = frozenset(
+    {"anti_lm_weight", "anti_lm_steps", "anti_lm_floor", "max_source_tokens", "max_reply_tokens"}
+)
 
 
 @final
@@ -30,7 +35,8 @@ class Seq2SeqChatbot:
         model: the network.
         vocabulary: its words.
         name: for tables.
-        decoding: ``anti_lm_weight``, ``anti_lm_steps``, ``max_source_tokens``, ``max_reply_tokens``.
+        decoding: ``anti_lm_weight``, ``anti_lm_steps``, ``anti_lm_floor``, ``max_source_tokens``
+            and ``max_reply_tokens``.
         weights_hash: SHA-256 of the weights file; part of the fingerprint.
     """
 
@@ -45,7 +51,7 @@ class Seq2SeqChatbot:
     ) -> None:
         self._model, self._vocabulary, self._name = model.eval(), vocabulary, name
         self._decoding = decoding
-        identity = json.dumps([weights_hash, sorted(decoding.items()), vocabulary.words])
+        identity = json.dumps([_CODE, weights_hash, sorted(decoding.items()), vocabulary.words])
         self._fingerprint = hashlib.sha256(identity.encode()).hexdigest()
 
     @classmethod
@@ -56,11 +62,21 @@ class Seq2SeqChatbot:
             CheckpointError: the folder does not hold one.
         """
         model, vocabulary, description = load_model(folder, kind="chatbot")
+        decoding = description.get("decoding")
+        if (
+            not isinstance(decoding, dict)
+            or not set(decoding) >= _DECODING
+            or not all(isinstance(decoding[name], int | float) for name in _DECODING)
+        ):
+            raise CheckpointError(
+                f"Expected numbers for the decoding settings {', '.join(sorted(_DECODING))} in the "
+                f"description in {folder}, got {decoding!r:.200}."
+            )
         return cls(
             model,
             vocabulary,
             name=name or folder.name,
-            decoding=description["decoding"],
+            decoding=decoding,
             weights_hash=description["sha256"],
         )
 
@@ -81,26 +97,28 @@ class Seq2SeqChatbot:
                 raise ChatbotError(f"Expected text, got {type(query).__name__}.", query=repr(query))
         limit = int(self._decoding["max_source_tokens"])
         sources = [self._vocabulary.encode(query, max_tokens=limit) for query in queries]
-        # like lengths share a tile: less padding, and no effect on the replies
-        order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+        widths: dict[int, list[int]] = {}
+        for index, source in enumerate(sources):
+            widths.setdefault(-(-len(source) // _WIDTH_STEP) * _WIDTH_STEP, []).append(index)
         replies = [""] * len(sources)
-        for start in range(0, len(order), _TILE):
-            tile = order[start : start + _TILE]
-            for index, text in zip(tile, self._reply_tile([sources[i] for i in tile]), strict=True):
-                replies[index] = text
+        for width, rows in widths.items():
+            for start in range(0, len(rows), _TILE):
+                tile = rows[start : start + _TILE]
+                texts = self._reply_tile([sources[i] for i in tile], width)
+                for index, text in zip(tile, texts, strict=True):
+                    replies[index] = text
         return replies
 
     @torch.no_grad()
-    def _reply_tile(self, sources: list[list[int]]) -> list[str]:
+    def _reply_tile(self, sources: list[list[int]], width: int) -> list[str]:
         rows = len(sources)
-        longest = max(map(len, sources))
-        width = -(-longest // _WIDTH_STEP) * _WIDTH_STEP
         padded = left_pad(sources + [[EOS]] * (_TILE - rows), width=width)
         stepper = AntiLanguageModel(
             self._model,
             self._model.encode(padded),
             weight=self._decoding["anti_lm_weight"],
             steps=int(self._decoding["anti_lm_steps"]),
+            floor=self._decoding["anti_lm_floor"],
         )
         ids = greedy(stepper, _TILE, max_tokens=int(self._decoding["max_reply_tokens"]))
         return [self._vocabulary.decode(row) for row in ids[:rows].tolist()]

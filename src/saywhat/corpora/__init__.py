@@ -1,1 +1,1 @@
-"""Conversations in: readers, cleaning, splits by conversation, posts and target lists. Text only."""
+"""Conversations in: readers, cleaning, splits by conversation, posts and target lists."""

@@ -1,7 +1,8 @@
 """Conversations and where they come from.
 
-A conversation is a sequence of *turns*, a turn the messages that one speaker sent before the other answered. The default
-source is the ``chitchat-dataset`` package: 7,168 human conversations with 138,737 turns.
+A conversation is a sequence of *turns*, a turn the messages that one speaker sent before the other
+answered. The default source is the ``chitchat-dataset`` package: 7,168 human conversations with
+138,737 turns.
 """
 
 import dataclasses
@@ -13,26 +14,33 @@ from pathlib import Path
 from saywhat.errors import CorpusError
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Conversation:
-    """One conversation: its stable ``key`` and its turns, each a tuple of cleaned messages."""
+    """One conversation.
+
+    Attributes:
+        key: stable name; the split depends on it alone.
+        turns: each a tuple of cleaned messages, none of them empty.
+    """
 
     key: str
     turns: tuple[tuple[str, ...], ...]
 
 
 def clean(message: str) -> str:
-    """Drop links and addresses, fold white space.
+    """Drop links and addresses, fold white space, replace what no file could hold.
 
     Example:
         >>> clean(" see  http://x.y/z now ")
         'see now'
     """
-    return _SPACE.sub(" ", _LINK.sub(" ", message)).strip()
+    whole = _LONE_SURROGATE.sub("\ufffd", message)
+    return _SPACE.sub(" ", _LINK.sub(" ", whole)).strip()
 
 
 def sentences(message: str) -> list[str]:
@@ -55,7 +63,8 @@ def chitchat() -> Iterator[Conversation]:
         import chitchat_dataset  # noqa: PLC0415  (40 MB of JSON: only who reads it pays for it)
     except ImportError as error:
         raise CorpusError(
-            "The default corpus needs the package chitchat-dataset: pip install chitchat-dataset==0.9.0"
+            "The default corpus needs the package chitchat-dataset: "
+            "pip install chitchat-dataset==0.9.0"
         ) from error
     path = Path(chitchat_dataset.__file__).with_name("dataset.json")
     data = json.loads(path.read_text(encoding="utf-8"))

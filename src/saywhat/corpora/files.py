@@ -1,59 +1,56 @@
-"""Conversations and pairs that users bring: JSONL, TSV, plain text, ParlAI format; plain or ``.xz``/``.gz``."""
+"""Conversations and pairs that users bring: JSONL, TSV, plain text and ParlAI format.
+
+Files are UTF-8, with or without a byte order mark, plain or compressed (``.xz``, ``.gz``).
+"""
 
 import gzip
 import json
 import lzma
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final
 
 from saywhat.corpora.conversations import Conversation, clean
 from saywhat.errors import CorpusError
 from saywhat.records import Pair, from_json, to_json
 
-
-def open_text(path: Path, mode: str = "rt") -> TextIO:
-    """Open a UTF-8 text file, decompressing by suffix.
-
-    Raises:
-        CorpusError: there is no such file.
-    """
-    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-    try:
-        return openers.get(path.suffix, open)(path, mode, encoding="utf-8")  # type: ignore[no-any-return]
-    except OSError as error:
-        raise CorpusError(f"Expected a corpus file at {path}: {error.strerror}.") from error
+_OPENERS: Final[dict[str, Callable[..., Any]]] = {".gz": gzip.open, ".xz": lzma.open}
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Give (line number, text without its end) of each line that is not blank.
 
     Raises:
-        CorpusError: the file is missing, damaged or not UTF-8.
+        CorpusError: the file is missing, damaged or not UTF-8 (the message names the line).
     """
     number = 0
     try:
-        with open_text(path) as file:
+        # a byte that is no UTF-8 becomes a lone surrogate, so that its line can be named
+        with _open(path, "rt", encoding="utf-8-sig", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):
+                if not _is_valid(line):
+                    raise CorpusError(f"{path}, line {number}: not UTF-8; save the file as UTF-8.")
                 if line.strip():
                     yield number, line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 after line {number}; save it as UTF-8.") from error
-    except (EOFError, OSError, lzma.LZMAError) as error:
+    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
         raise CorpusError(f"{path} is damaged after line {number}: {error}.") from error
 
 
 def read_pairs(path: Path) -> list[Pair]:
     """Read a reference corpus: JSONL of ``{"query", "reply"}`` or TSV ``query<TAB>reply``.
 
+    Texts are taken as they are: a query stands for exactly what was asked.
+
     Raises:
         CorpusError: the file cannot be used (the message names the line).
     """
-    tabbed = ".tsv" in path.suffixes
+    parse = _tab_pair if _plain_name(path).endswith(".tsv") else _json_pair
     pairs = []
     for number, line in read_lines(path):
         try:
-            pairs.append(_tab_pair(line) if tabbed else from_json(Pair, line))
+            pairs.append(parse(line))
         except CorpusError as error:
             raise CorpusError(f"{path}, line {number}: {error}") from error
     if not pairs:
@@ -61,40 +58,78 @@ def read_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
-def write_pairs(pairs: list[Pair], path: Path) -> None:
+def write_pairs(pairs: Iterable[Pair], path: Path) -> None:
     """Write a reference corpus as JSONL, compressed by suffix."""
-    with open_text(path, "wt") as file:
+    with _open(path, "wt", encoding="utf-8", errors="strict") as file:
         file.writelines(to_json(pair) + "\n" for pair in pairs)
 
 
 def read_conversations(path: Path) -> Iterator[Conversation]:
     """Read conversations, by suffix.
 
-    ``.jsonl``: one conversation a line, a list of turns (text, or a list of texts) or ``{"key", "turns"}``;
-    ``.tsv``: query<TAB>reply, each line a conversation of two turns; ``.parlai.txt`` (ParlAI format): ``text:...<TAB>labels:...``
-    lines; ``.txt``: one turn a line, a blank line between conversations.
+    - ``.jsonl``: one conversation a line, a list of turns (text, or a list of texts) or
+      ``{"key", "turns"}``;
+    - ``.tsv``: ``query<TAB>reply``, each line a conversation of two turns;
+    - ``.parlai.txt`` (ParlAI format): ``text:...<TAB>labels:...`` lines;
+    - any other: one turn a line, a blank line between conversations.
 
     Raises:
         CorpusError: the file cannot be used (the message names the line).
     """
-    name = path.name.removesuffix(".gz").removesuffix(".xz")
+    name = _plain_name(path)
     if name.endswith(".jsonl"):
         yield from _jsonl(path)
     elif name.endswith(".tsv"):
-        for number, line in read_lines(path):
-            pair = _tab_pair(line, where=f"{path}, line {number}: ")
-            yield Conversation(f"{path.name}:{number}", ((pair.query,), (pair.reply,)))
+        yield from _tabs(path)
     elif name.endswith(".parlai.txt"):
         yield from _parlai(path)
     else:
         yield from _plain(path)
 
 
-def _tab_pair(line: str, where: str = "") -> Pair:
-    fields = line.split("\t")
-    if len(fields) != 2 or not all(map(str.strip, fields)):
-        raise CorpusError(f"{where}Expected query<TAB>reply, got {line[:60]!r}.")
-    return Pair(clean(fields[0]), clean(fields[1]))
+def _open(path: Path, mode: str, *, encoding: str, errors: str) -> TextIOWrapper:
+    opener = _OPENERS.get(path.suffix, open)
+    try:
+        file: TextIOWrapper = opener(path, mode, encoding=encoding, errors=errors)
+    except OSError as error:
+        raise CorpusError(f"Expected a corpus file at {path}: {error.strerror}.") from error
+    return file
+
+
+def _plain_name(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".xz")
+
+
+def _is_valid(line: str) -> bool:
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _tab_pair(line: str) -> Pair:
+    fields = [field.strip() for field in line.split("\t")]
+    if len(fields) != 2 or not all(fields):
+        raise CorpusError(f"Expected query<TAB>reply, got {line[:60]!r}.")
+    return Pair(query=fields[0], reply=fields[1])
+
+
+def _json_pair(line: str) -> Pair:
+    pair = from_json(Pair, line)
+    fields: list[object] = [pair.query, pair.reply]
+    if not all(isinstance(field, str) for field in fields):
+        raise CorpusError(f"Expected a query and a reply that are texts, got {line[:60]!r}.")
+    return pair
+
+
+def _tabs(path: Path) -> Iterator[Conversation]:
+    for number, line in read_lines(path):
+        try:
+            pair = _tab_pair(line)
+        except CorpusError as error:
+            raise CorpusError(f"{path}, line {number}: {error}") from error
+        yield _conversation(f"{path.name}:{number}", [[pair.query], [pair.reply]])
 
 
 def _jsonl(path: Path) -> Iterator[Conversation]:
@@ -104,9 +139,13 @@ def _jsonl(path: Path) -> Iterator[Conversation]:
             data = json.loads(line)
         except ValueError as error:
             raise CorpusError(f"{where}: not JSON ({error}).") from error
-        key, turns = (data.get("key"), data.get("turns")) if isinstance(data, dict) else (None, data)
+        key, turns = None, data
+        if isinstance(data, dict):
+            key, turns = data.get("key"), data.get("turns")
         if not isinstance(turns, list) or not all(isinstance(t, str | list) for t in turns):
-            raise CorpusError(f'{where}: expected a list of turns or {{"key": ..., "turns": [...]}}.')
+            raise CorpusError(
+                f'{where}: expected a list of turns or {{"key": ..., "turns": [...]}}.'
+            )
         messages = [[turn] if isinstance(turn, str) else turn for turn in turns]
         if not all(isinstance(m, str) for turn in messages for m in turn):
             raise CorpusError(f"{where}: each turn is a text or a list of texts.")
@@ -134,7 +173,9 @@ def _parlai(path: Path) -> Iterator[Conversation]:
         fields = dict(part.split(":", 1) for part in line.split("\t") if ":" in part)
         text, label = fields.get("text"), fields.get("labels", fields.get("eval_labels"))
         if text is None or label is None:
-            raise CorpusError(f"{path}, line {number}: expected text:...<TAB>labels:..., got {line[:60]!r}.")
+            raise CorpusError(
+                f"{path}, line {number}: expected text:...<TAB>labels:..., got {line[:60]!r}."
+            )
         first = first if turns else number
         turns += [[text.replace("\\n", " ")], [label.split("|")[0].replace("\\n", " ")]]
         if fields.get("episode_done", "").strip().lower() == "true":

@@ -1,11 +1,13 @@
 """(query, reply) pairs for training a chatbot, and posts for asking one.
 
-What a person says last before the other answers is the query; the first message of the answer is the reply. Two further
-views of the same exchange (the whole turn as the query; a long message cut to its first sentence) teach the chatbot
-both short and long inputs. Pairs repeat no text and keep each reply to a bounded number of occurrences, which is
-data filtering against generic replies (Csaky et al., 2019, by simpler means).
+What a person says last before the other answers is the query; the first message of the answer is
+the reply. Two further views of the same exchange (the whole turn as the query; a long message cut
+to its first sentence) teach the chatbot both short and long inputs. Pairs repeat no text and keep
+each reply to a bounded number of occurrences, which is data filtering against generic replies
+(Csaky et al., 2019, by simpler means).
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +18,7 @@ from saywhat.text.normalise import normalise, word_count
 
 def exchanges(conversation: Conversation) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Give (turn, next turn) for each change of speaker."""
-    yield from zip(conversation.turns, conversation.turns[1:], strict=False)
+    yield from itertools.pairwise(conversation.turns)
 
 
 def first_sentence(messages: tuple[str, ...], max_words: int) -> str:
@@ -32,7 +34,7 @@ def training_pairs(
 
     Args:
         conversations: the chatbot's own split.
-        max_words: longer queries are cut to their last sentences' worth of words, longer replies are left out.
+        max_words: longer replies are left out; queries are cut to their last ``2 * max_words``.
         max_per_reply: the most pairs kept with the same (normalised) reply; the first ones win.
     """
     kept: list[Pair] = []
@@ -44,9 +46,8 @@ def training_pairs(
             key = normalise(reply)
             if not key or word_count(reply) > max_words:
                 continue
-            for query in dict.fromkeys((turn[-1], " ".join(turn))):
-                words = query.split()
-                query = " ".join(words[-2 * max_words :])
+            for text in dict.fromkeys((turn[-1], " ".join(turn))):
+                query = " ".join(text.split()[-2 * max_words :])
                 identity = (normalise(query), key)
                 if identity[0] and identity not in seen and replies[key] < max_per_reply:
                     seen.add(identity)
@@ -56,7 +57,7 @@ def training_pairs(
 
 
 def held_out_pairs(conversations: Iterable[Conversation], *, max_words: int) -> list[Pair]:
-    """Make pairs for validation: the last message and the first answer, unfiltered but for length."""
+    """Make pairs for validation: last message and first answer, unfiltered but for length."""
     pairs = []
     for conversation in conversations:
         for turn, following in exchanges(conversation):
@@ -74,7 +75,7 @@ def posts(conversations: Iterable[Conversation], *, max_words: int) -> list[str]
     kept: dict[str, str] = {}
     for conversation in conversations:
         for turn in conversation.turns:
-            joined = [" ".join(pair) for pair in zip(turn, turn[1:], strict=False)]
+            joined = [" ".join(pair) for pair in itertools.pairwise(turn)]
             for text in (*turn, *(s for m in turn for s in sentences(m)), *joined):
                 if 1 <= word_count(text) <= max_words:
                     kept.setdefault(normalise(text), text)

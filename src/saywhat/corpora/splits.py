@@ -9,8 +9,15 @@ from typing import Final
 from saywhat.corpora.conversations import Conversation
 from saywhat.rng import fraction
 
-# Shares of conversations. 74 % leaves the chatbot over 100,000 human turns; 18 % gives over 60,000 distinct posts.
-SHARES: Final = {"chatbot": 0.74, "posts": 0.18, "validation": 0.03, "generated": 0.03, "real": 0.02}
+# Shares of conversations. 74 % leaves the chatbot over 100,000 human turns; 18 % gives over 60,000
+# distinct posts.
+SHARES: Final = {
+    "chatbot": 0.74,
+    "posts": 0.18,
+    "validation": 0.03,
+    "generated": 0.03,
+    "real": 0.02,
+}
 
 
 def part_of(key: str) -> str:

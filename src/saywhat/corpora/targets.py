@@ -1,26 +1,34 @@
 """Target lists: *Generated* and *Real* (Section 5.2 of the paper), and lists that users bring.
 
-*Generated* targets are the chatbot's own replies to utterances that no training saw; *Real* targets are human turns, each
-with the real query before it. Both hold ``per_length`` distinct sentences for each length group. A generator must never have
-seen them: ``hold_out`` removes from a reference corpus every pair that has one of these texts on either side, after
-normalisation. The *generated-seen* list is the marked exception: replies that the reference corpus holds.
+*Generated* targets are the chatbot's own replies to utterances that no training saw; *Real* targets
+are human turns, each with the real query before it. Both hold ``per_length`` distinct sentences for
+each length group. A generator must never have seen them: ``hold_out`` removes from a reference
+corpus every pair that has one of these texts on either side, after normalisation. The
+*generated-seen* list is the marked exception: replies that the reference corpus holds.
 """
 
 import csv
+import dataclasses
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from saywhat.errors import CorpusError
 from saywhat.records import Pair, Target, from_json
 from saywhat.rng import fraction
 from saywhat.text.normalise import LENGTH_GROUPS, length_group, normalise
 
-MAX_TARGET_CHARACTERS: Final = 2000
-
 
 def pick(candidates: Iterable[Target], *, per_length: int, seed: int) -> list[Target]:
-    """Pick ``per_length`` distinct (normalised) targets of each length group, by hash: no order matters.
+    """Pick ``per_length`` distinct (normalised) targets of each length group, by hash.
+
+    The order of the candidates does not matter: of those that normalise alike, the first by
+    spelling and then by query stands for all.
+
+    Args:
+        candidates: what to pick from.
+        per_length: how many of each length group.
+        seed: which ones.
 
     Raises:
         CorpusError: a length group has too few candidates.
@@ -28,8 +36,9 @@ def pick(candidates: Iterable[Target], *, per_length: int, seed: int) -> list[Ta
     groups: dict[str, dict[str, Target]] = {name: {} for name in LENGTH_GROUPS}
     for target in candidates:
         if target.length in groups:
-            groups[target.length].setdefault(normalise(target.text), target)
-    picked = []
+            group, key = groups[target.length], normalise(target.text)
+            group[key] = min(group.get(key, target), target, key=lambda t: (t.text, t.query))
+    picked: list[Target] = []
     for length, distinct in groups.items():
         ranked = sorted(distinct.items(), key=lambda item: fraction("target", seed, item[0]))
         if len(ranked) < per_length:
@@ -38,6 +47,35 @@ def pick(candidates: Iterable[Target], *, per_length: int, seed: int) -> list[Ta
                 "give more utterances or ask for fewer targets."
             )
         picked.extend(target for _, target in ranked[:per_length])
+    return picked
+
+
+def pick_lists(
+    candidates: Iterable[Target], *, per_length: int, seed: int, without: Iterable[Target] = ()
+) -> list[Target]:
+    """Pick from each list of the candidates, the lists in the order in which they first come.
+
+    No sentence is in two lists, nor equal to one of ``without``, after normalisation.
+
+    Args:
+        candidates: of one or more lists.
+        per_length: how many of each list and length group.
+        seed: which ones.
+        without: what may not be picked.
+
+    Raises:
+        CorpusError: a length group of a list has too few candidates.
+    """
+    groups: dict[str, list[Target]] = {}
+    for target in candidates:
+        groups.setdefault(target.list, []).append(target)
+    taken = {normalise(target.text) for target in without}
+    picked: list[Target] = []
+    for group in groups.values():
+        free = (target for target in group if normalise(target.text) not in taken)
+        new = pick(free, per_length=per_length, seed=seed)
+        taken |= {normalise(target.text) for target in new}
+        picked += new
     return picked
 
 
@@ -58,7 +96,7 @@ def hold_out(pairs: Iterable[Pair], targets: Iterable[Target]) -> list[Pair]:
 
 
 def leaks(targets: Iterable[Target], training_texts: Iterable[str]) -> list[Target]:
-    """Give the targets not marked *seen* whose text is among the training texts, after normalisation."""
+    """Give the targets, but those marked *seen*, that are among the normalised training texts."""
     known = {normalise(text) for text in training_texts}
     return [target for target in targets if not target.seen and normalise(target.text) in known]
 
@@ -86,49 +124,69 @@ def limit_per_group(targets: Sequence[Target], limit: int | None) -> list[Target
 
 
 def read_targets(path: Path) -> list[Target]:
-    """Read a target list: JSONL of targets, CSV or TSV with a ``text`` column, or plain text, one a line.
+    """Read a target list: JSONL of targets, CSV or TSV with a ``text`` column, or plain text.
 
-    Blank lines and, in plain text, lines that start with ``#`` are skipped; texts that repeat are kept once.
+    Blank lines and, in plain text (one target a line), lines that start with ``#`` are skipped;
+    texts that repeat are kept once. A target without a length group gets the one of its text.
 
     Raises:
-        CorpusError: the file is missing, not UTF-8, empty, or malformed (the message names the line).
+        CorpusError: the file is missing, not UTF-8, empty, or malformed (the message names the
+            line).
     """
+    text = _read_text(path)
+    parsers = {".jsonl": _from_jsonl, ".csv": _from_table, ".tsv": _from_table}
+    parse = parsers.get(path.suffix.lower(), _from_lines)
+    targets: dict[str, Target] = {}
+    for target in parse(path, text):
+        targets.setdefault(target.text, target)
+    if not targets:
+        raise CorpusError(f"{path} holds no target; write one sentence a line.")
+    return list(targets.values())
+
+
+def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise CorpusError(f"There is no target list at {path}.") from error
     except IsADirectoryError as error:
         raise CorpusError(f"Expected a target list, but {path} is a folder.") from error
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8 and try again."
-        ) from error
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror}.") from error
-    parse = {".jsonl": _from_jsonl, ".csv": _from_table, ".tsv": _from_table}.get(path.suffix.lower(), _from_lines)
-    targets = list({target.text: target for target in parse(path, text)}.values())
-    if not targets:
-        raise CorpusError(f"{path} holds no target; write one sentence a line.")
-    return targets
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CorpusError(f"{path}, line {line}: not UTF-8; save the file as UTF-8.") from error
 
 
-def _named(text: str, **fields: str) -> Target:
-    return Target(text.strip(), length=length_group(text), **fields)
+def _named(text: str, *, name: str = "custom", query: str = "") -> Target:
+    return Target(text.strip(), list=name, length=length_group(text), query=query)
+
+
+def _lines(text: str) -> list[str]:
+    # not str.splitlines: a text may hold U+2028 and other line ends that JSON does not escape
+    return io.StringIO(text, newline=None).read().split("\n")
 
 
 def _from_lines(_: Path, text: str) -> list[Target]:
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in _lines(text))
     return [_named(line) for line in lines if line and not line.startswith("#")]
 
 
 def _from_table(path: Path, text: str) -> list[Target]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    table = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        rows: list[Mapping[str, str | None]] = list(table)
+    except csv.Error as error:
+        raise CorpusError(f"{path}, line {table.line_num}: not a table ({error}).") from error
     if "text" not in (table.fieldnames or []):
-        raise CorpusError(f"{path} needs a column named 'text'; its columns are {table.fieldnames}.")
-    rows: Iterable[Mapping[str, str | None]] = table
+        raise CorpusError(
+            f"{path} needs a column named 'text'; its columns are {table.fieldnames}."
+        )
     return [
-        _named(row["text"] or "", list=row.get("list") or "custom", query=row.get("query") or "")
+        _named(row["text"] or "", name=row.get("list") or "custom", query=row.get("query") or "")
         for row in rows
         if (row["text"] or "").strip()
     ]
@@ -136,11 +194,20 @@ def _from_table(path: Path, text: str) -> list[Target]:
 
 def _from_jsonl(path: Path, text: str) -> list[Target]:
     targets = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         if not line.strip():
             continue
         try:
-            targets.append(from_json(Target, line))
+            targets.append(_checked(from_json(Target, line)))
         except CorpusError as error:
             raise CorpusError(f"{path}, line {number}: {error}") from error
     return targets
+
+
+def _checked(target: Target) -> Target:
+    texts = (target.text, target.list, target.length, target.query)
+    if not all(isinstance(field, str) for field in texts) or not isinstance(target.seen, bool):
+        raise CorpusError("Expected texts, and for 'seen' true or false.")
+    if not target.text.strip():
+        raise CorpusError("Expected a sentence in 'text', got none.")
+    return dataclasses.replace(target, length=target.length or length_group(target.text))

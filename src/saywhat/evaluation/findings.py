@@ -17,7 +17,7 @@ def finding(
 ) -> Finding:
     """Judge one target.
 
-    The best attempt is the one of the highest similarity, the earliest of equals.
+    The best attempt is the one of the highest similarity; of equals an exact one, then the earliest.
 
     Args:
         target: the target.
@@ -35,7 +35,11 @@ def finding(
     measured = [] if reason else _measured(attempts)
     if not measured:
         return _unmeasured(target, attempts, reason=reason or _why_unmeasured(attempts))
-    best_similarity, best, reply = min(measured, key=lambda item: (-item[0], item[1].nth))
+    wanted = normalise(target.text)
+    # a reordered reply also scores 1: an exact one among equals must not hide behind it
+    best_similarity, best, reply = min(
+        measured, key=lambda item: (-item[0], normalise(item[2]) != wanted, item[1].nth)
+    )
     successes = [
         attempt.nth for similarity, attempt, _ in measured if reaches(similarity, threshold)
     ]
@@ -48,7 +52,7 @@ def finding(
         query=best.query,
         reply=reply,
         similarity=best_similarity,
-        exact=bool(normalise(reply)) and normalise(reply) == normalise(target.text),
+        exact=bool(wanted) and normalise(reply) == wanted,
         queries_to_first_success=min(successes, default=None),
         asked=_asked(attempts),
         failed=_failed(attempts),

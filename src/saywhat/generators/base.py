@@ -1,4 +1,4 @@
-"""What every generator offers. Text goes in and comes out; ids and log-probabilities are for training."""
+"""What every generator offers: text in and out, and ids and log-probabilities for training."""
 
 import abc
 import dataclasses
@@ -29,7 +29,14 @@ class Generator(nn.Module, abc.ABC):
     def sample(
         self, targets: Sequence[str], n: int, rng: torch.Generator, *, temperature: float = 1.0
     ) -> Samples:
-        """Draw ``n`` queries for each target."""
+        """Draw ``n`` queries for each target.
+
+        Args:
+            targets: what the queries are for; ``[]`` gives no samples.
+            n: queries for each target.
+            rng: source of the draws.
+            temperature: of the draws; 1 is the policy itself.
+        """
 
     @abc.abstractmethod
     def propose(self, targets: Sequence[str], n: int) -> list[list[str]]:
@@ -42,7 +49,16 @@ class Generator(nn.Module, abc.ABC):
     def log_prob(
         self, targets: Sequence[str], labels: Int[Tensor, "batch time"]
     ) -> Float[Tensor, " batch"]:
-        """Give ``log pi(I | O*)`` of queries as ids; ``batch`` is a multiple of the number of targets."""
+        """Give ``log pi(I | O*)`` of queries as ids, with a gradient.
+
+        Args:
+            targets: the targets.
+            labels: the same number of queries for each target, target by target. A query that the
+                policy cannot draw, such as one with an unknown word, has minus infinity.
+
+        Raises:
+            ValueError: the number of queries is not a multiple of the number of targets.
+        """
 
     @abc.abstractmethod
     def encode_queries(self, queries: Sequence[str]) -> Int[Tensor, "batch time"]:

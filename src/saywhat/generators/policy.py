@@ -26,7 +26,12 @@ def policy_log_softmax(
 def action_mask(labels: Int[Tensor, "batch time"], max_tokens: int) -> Bool[Tensor, "batch time"]:
     """Mark the positions that were chosen by the policy: up to and with the end symbol.
 
-    Padding after the end is not an action, nor is the end symbol that a full-length query is given by force.
+    Padding after the end is not an action, nor is the end symbol that a full-length query is given
+    by force.
+
+    Example:
+        >>> action_mask(torch.tensor([[5, EOS, PAD], [5, 6, EOS]]), 2).tolist()
+        [[True, True, False], [True, True, False]]
     """
     mask = labels != PAD
     mask[:, max_tokens:] = False

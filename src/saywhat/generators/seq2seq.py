@@ -1,7 +1,10 @@
 """The paper's generator: an encoder-decoder LSTM from targets to queries (Section 3.2).
 
-Departures: attention is on by default (a setting); special and unknown symbols have probability 0, since a query must cross to
-the chatbot as text; target and query share one vocabulary.
+Departures from the paper:
+
+1. Attention is on by default (a setting).
+2. Special and unknown symbols have probability 0, since a query must cross to the chatbot as text.
+3. Target and query share one vocabulary.
 """
 
 from collections.abc import Sequence
@@ -18,8 +21,8 @@ from saywhat.generators.base import Generator, Samples
 from saywhat.generators.policy import action_mask, policy_log_softmax, sequence_log_prob
 from saywhat.nn.checkpoint import load_model, save_model
 from saywhat.nn.decoding import Conditional, beam, greedy, sample
-from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad
-from saywhat.text.vocabulary import BOS, Vocabulary
+from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad, shift_right
+from saywhat.text.vocabulary import Vocabulary
 
 
 @final
@@ -36,7 +39,8 @@ class Seq2SeqGenerator(Generator):
         super().__init__()
         if network.size.vocabulary != len(vocabulary):
             raise CheckpointError(
-                f"The network has {network.size.vocabulary} token ids, the vocabulary {len(vocabulary)}."
+                f"The network has {network.size.vocabulary} token ids, "
+                f"the vocabulary {len(vocabulary)}; they belong to different generators."
             )
         self.network, self.vocabulary, self.max_tokens = network, vocabulary, max_tokens
 
@@ -48,12 +52,23 @@ class Seq2SeqGenerator(Generator):
             CheckpointError: the folder does not hold one.
         """
         network, vocabulary, description = load_model(folder, kind="generator")
-        return cls(network, vocabulary, max_tokens=int(description["max_tokens"]))
+        max_tokens = description.get("max_tokens")
+        if not isinstance(max_tokens, int) or max_tokens < 1:
+            raise CheckpointError(
+                f"Expected a positive max_tokens described in {folder}, got {max_tokens!r}."
+            )
+        return cls(network, vocabulary, max_tokens=max_tokens)
 
     def save(
         self, folder: Path, *, extra: dict[str, Any], dtype: torch.dtype = torch.float32
     ) -> None:
-        """Save to a folder that ``load`` reads back bit for bit (in single precision)."""
+        """Save to a folder that ``load`` reads back, bit for bit in single precision.
+
+        Args:
+            folder: made if it does not exist.
+            extra: JSON-able settings that belong to it.
+            dtype: of the weights on disk.
+        """
         save_model(
             self.network,
             self.vocabulary,
@@ -62,6 +77,14 @@ class Seq2SeqGenerator(Generator):
             extra={"max_tokens": self.max_tokens, **extra},
             dtype=dtype,
         )
+
+    def frozen_copy(self) -> "Seq2SeqGenerator":
+        """Give a copy that is not trained: the reference of a KL term."""
+        network = Seq2Seq(self.network.size, dropout=0.0, rng=torch.Generator())
+        network.load_state_dict(self.network.state_dict())
+        copy = Seq2SeqGenerator(network, self.vocabulary, max_tokens=self.max_tokens)
+        copy.eval().requires_grad_(requires_grad=False)
+        return copy
 
     def memory(self, targets: Sequence[str], n: int = 1) -> Memory:
         """Encode targets, each repeated ``n`` times in a row."""
@@ -75,8 +98,7 @@ class Seq2SeqGenerator(Generator):
         self, memory: Memory, labels: Int[Tensor, "batch time"]
     ) -> Float[Tensor, "batch time vocab"]:
         """Run the decoder over given queries."""
-        start = torch.full((labels.shape[0], 1), BOS, dtype=labels.dtype)
-        logits, _ = self.network.decode(torch.cat([start, labels[:, :-1]], dim=1), memory)
+        logits, _ = self.network.decode(shift_right(labels), memory)
         return logits
 
     @override
@@ -84,11 +106,11 @@ class Seq2SeqGenerator(Generator):
     def sample(
         self, targets: Sequence[str], n: int, rng: torch.Generator, *, temperature: float = 1.0
     ) -> Samples:
+        if not targets:
+            return Samples([], right_pad([]))
         rows = len(targets) * n
         stepper = Conditional(self.network, self.memory(targets, n))
-        labels = sample(
-            stepper, rows, max_tokens=self.max_tokens, rng=rng, temperature=temperature
-        )
+        labels = sample(stepper, rows, max_tokens=self.max_tokens, rng=rng, temperature=temperature)
         texts = [self.vocabulary.decode(row) for row in labels.tolist()]
         return Samples([texts[start : start + n] for start in range(0, rows, n)], labels)
 
@@ -116,6 +138,11 @@ class Seq2SeqGenerator(Generator):
     def log_prob(
         self, targets: Sequence[str], labels: Int[Tensor, "batch time"]
     ) -> Float[Tensor, " batch"]:
+        if not targets or len(labels) % len(targets):
+            raise ValueError(
+                f"Expected as many queries for each target; got {len(labels)} queries for "
+                f"{len(targets)} targets."
+            )
         memory = self.memory(targets, len(labels) // len(targets))
         log_probs = policy_log_softmax(self.logits(memory, labels))
         return sequence_log_prob(log_probs, labels, action_mask(labels, self.max_tokens))

@@ -89,7 +89,10 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], *, sour
     try:
         module.load_state_dict(dict(tensors))
     except RuntimeError as error:
-        raise CheckpointError(f"The weights in {source} do not fit the network: {error}") from error
+        problems = " ".join(str(error).split())
+        raise CheckpointError(
+            f"The weights in {source} do not fit the network: {problems:.300}"
+        ) from error
 
 
 def save_model(
@@ -138,7 +141,7 @@ def load_model(folder: Path, *, kind: str) -> tuple[Seq2Seq, Vocabulary, dict[st
     if description.get("kind") != kind:
         found = description.get("kind")
         raise CheckpointError(f"Expected a {kind} checkpoint in {folder}, found a {found!r}.")
-    if not weights.is_file() or file_hash(weights) != description.get("sha256"):
+    if file_hash(weights) != description.get("sha256"):
         raise CheckpointError(
             f"{weights} is missing or is not the file that {path} describes (SHA-256 differs); "
             "restore both."
@@ -146,6 +149,10 @@ def load_model(folder: Path, *, kind: str) -> tuple[Seq2Seq, Vocabulary, dict[st
     try:
         vocabulary = Vocabulary(description["vocabulary"])
         size = Seq2SeqSize(**description["size"])
+        if size.vocabulary != len(vocabulary):
+            raise CheckpointError(
+                f"{path} says {size.vocabulary} token ids and lists {len(vocabulary)}; restore it."
+            )
         model = Seq2Seq(size, dropout=0.0, rng=torch.Generator())
     except (KeyError, TypeError, ValueError, RuntimeError, CorpusError) as error:
         raise CheckpointError(

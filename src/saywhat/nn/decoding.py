@@ -6,8 +6,9 @@ written and at most ``max_tokens``; a row that is as long as that is given the e
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,14 +18,21 @@ from torch.nn import functional
 from saywhat.nn.seq2seq import Memory, Seq2Seq
 from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
 
+# Rows are computed in multiples of this many: the matrix kernels then round a row alike in any
+# company (measured with MKL), so what a row gets does not depend on which others are done
+_BLOCK: Final = 16
 _NEVER: Final = float("-inf")
 
 
+@runtime_checkable
 class Stepper(Protocol):
     """A decoder as the decoding algorithms see it: it holds the state of its rows."""
 
     def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
-        """Take the last tokens, move on, and give log-probabilities (or scores) of the next."""
+        """Take the last tokens, move on, and give log-probabilities (or scores) of the next.
+
+        The tensor belongs to the caller, who may change it.
+        """
         ...
 
     def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
@@ -67,12 +75,19 @@ class AntiLanguageModel:
         memory: of the sources, one a row.
         weight: of the language model; 0 is plain decoding.
         steps: first tokens on which it acts.
+        floor: only tokens with at least this share of the likeliest one's probability stand for
+            election (the plausibility constraint of Li et al., 2023): a rare word is nowhere
+            likely, and would win on the second term alone. 0 lets all stand.
     """
 
-    def __init__(self, model: Seq2Seq, memory: Memory, *, weight: float, steps: int) -> None:
+    def __init__(
+        self, model: Seq2Seq, memory: Memory, *, weight: float, steps: int, floor: float = 0.0
+    ) -> None:
         self._given = Conditional(model, memory)
         self._prior = Conditional(model, model.null_memory(memory.hidden.shape[1]))
         self._weight, self._left = weight, steps
+        self._floor = math.log(floor) if floor > 0 else _NEVER
+        self._first = True
 
     def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
         """See ``Stepper``."""
@@ -80,7 +95,12 @@ class AntiLanguageModel:
         if self._left <= 0:
             return given
         self._left -= 1
-        return given - self._weight * self._prior.step(tokens)
+        scores = given - self._weight * self._prior.step(tokens)
+        # what cannot be written sets no floor: it would leave nothing that can
+        likely = _ban(given, end=self._first)
+        self._first = False
+        least = likely.max(dim=-1, keepdim=True).values + self._floor
+        return scores.masked_fill(likely < least, _NEVER)
 
     def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
         """See ``Stepper``."""
@@ -97,7 +117,7 @@ def greedy(stepper: Stepper, rows: int, *, max_tokens: int) -> Int[Tensor, "rows
         rows: how many.
         max_tokens: words at most, the end symbol not counted.
     """
-    return _write(stepper, rows, max_tokens, lambda scores: scores.argmax(dim=-1))
+    return _write(stepper, rows, max_tokens, lambda scores, _: scores.argmax(dim=-1))
 
 
 @torch.no_grad()
@@ -111,20 +131,25 @@ def sample(
 ) -> Int[Tensor, "rows time"]:
     """Draw each token from the decoder's distribution, without special symbols or an empty text.
 
-    Gumbel-max: a row's draws use noise for its own row only. The distribution is that of
-    ``saywhat.generators.policy``: banned symbols have probability 0 there too.
+    By inverting the distribution function: each row has one random number a step, whatever the
+    others do. The distribution is that of ``saywhat.generators.policy``: banned symbols have
+    probability 0 there too.
 
     Args:
         stepper: at the start of ``rows`` texts.
         rows: how many.
         max_tokens: words at most, the end symbol not counted.
-        rng: source of the noise.
+        rng: source of the draws.
         temperature: divides the scores; 1 is the decoder's own distribution.
     """
 
-    def draw(scores: Float[Tensor, "rows vocab"]) -> Int[Tensor, " rows"]:
-        noise = torch.empty_like(scores).exponential_(generator=rng)
-        return (scores / temperature - noise.log()).argmax(dim=-1)
+    def draw(
+        scores: Float[Tensor, "live vocab"], live: Int[Tensor, " live"]
+    ) -> Int[Tensor, " live"]:
+        points = torch.rand((rows, 1), generator=rng, dtype=torch.float64)[live]
+        cumulative = (scores / temperature).softmax(dim=-1).double().cumsum(dim=-1)
+        # the first token whose sum exceeds the point: never one of probability 0
+        return torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)[:, 0]
 
     return _write(stepper, rows, max_tokens, draw)
 
@@ -202,10 +227,10 @@ def _extend(
 ) -> tuple[_Hypotheses, Int[Tensor, "batch beams"]]:
     """Give the best continuations and, for each, the place of the hypothesis that it continues."""
     batch, beams, vocab = log_probs.shape
-    frozen = _certain(PAD, 1, vocab)
-    steps = torch.where(hypotheses.done[..., None], frozen, log_probs)
+    # in place again: a finished hypothesis goes on with padding only, at no cost
+    log_probs[hypotheses.done] = _certain(PAD, 1, vocab)[0]
     # (B, K, V) -> (B, K*V) -> (B, K)
-    candidates = (hypotheses.total[..., None] + steps).reshape(batch, -1)
+    candidates = log_probs.add_(hypotheses.total[..., None]).reshape(batch, -1)
     total, places = candidates.topk(beams, dim=-1)
     parents, tokens = places // vocab, places % vocab
     history = hypotheses.history
@@ -218,27 +243,40 @@ def _write(
     stepper: Stepper,
     rows: int,
     max_tokens: int,
-    choose: Callable[[Float[Tensor, "rows vocab"]], Int[Tensor, " rows"]],
+    choose: Callable[[Float[Tensor, "live vocab"], Int[Tensor, " live"]], Int[Tensor, " live"]],
 ) -> Int[Tensor, "rows time"]:
-    tokens, written = _start(rows), []
+    written = torch.full((rows, max_tokens + 1), PAD)
     done = torch.zeros(rows, dtype=torch.bool)
+    # the stepper holds the rows ``live``: all at first, then mostly those that are not done
+    live, tokens = torch.arange(rows), _start(rows)
     for step in range(max_tokens + 1):
         if step < max_tokens:
-            chosen = choose(_ban(stepper.step(tokens), end=step == 0))
+            chosen = choose(_ban(stepper.step(tokens), end=step == 0), live)
         else:
-            chosen = torch.full((rows,), EOS)
-        tokens = torch.where(done, PAD, chosen)
-        written.append(tokens)
-        done |= tokens == EOS
+            chosen = torch.full((len(live),), EOS)
+        tokens = torch.where(done[live], PAD, chosen)
+        written[live, step] = tokens
+        done[live] |= tokens == EOS
         if bool(done.all()):
-            break
-    return torch.stack(written, dim=1)
+            return written[:, : step + 1]
+        kept = _compacted(done[live])
+        if len(kept) < len(live):
+            stepper.reorder(kept)
+            live, tokens = live[kept], tokens[kept]
+    return written
+
+
+def _compacted(done: Bool[Tensor, " rows"]) -> Int[Tensor, " kept"]:
+    """Give the rows to go on with: all that are not done, filled up to a multiple of ``_BLOCK``."""
+    order = torch.argsort(done.to(torch.int8), stable=True)
+    needed = int((~done).sum())
+    size = -(-needed // _BLOCK) * _BLOCK
+    return torch.sort(order[:size]).values if size < len(done) else torch.arange(len(done))
 
 
 def _ban(scores: Float[Tensor, "rows vocab"], *, end: bool) -> Float[Tensor, "rows vocab"]:
-    banned = [PAD, BOS, UNK, *([EOS] if end else [])]
-    scores = scores.clone()
-    scores[:, banned] = _NEVER
+    # in place: a copy of (beams x vocabulary) costs as much as the softmax
+    scores[:, [PAD, BOS, UNK, *([EOS] if end else [])]] = _NEVER
     return scores
 
 

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saywhat.text.vocabulary import PAD
+from saywhat.text.vocabulary import BOS, PAD
 
 _INIT_RANGE: Final = 0.08
 
@@ -51,23 +51,30 @@ class Seq2SeqSize:
 class Memory:
     """What the decoder knows of the source.
 
+    Rows that share a source (samples or hypotheses of one target) stand together, and share its
+    encoder outputs: ``batch`` is a multiple of ``sources``.
+
     Attributes:
         hidden: *Shape:* (layers, batch, hidden).
         cell: *Shape:* (layers, batch, hidden).
-        outputs: top-layer encoder outputs, *Shape:* (batch, source, hidden).
-        mask: true at real source tokens, *Shape:* (batch, source).
+        outputs: top-layer encoder outputs, *Shape:* (sources, source, hidden).
+        mask: true at real source tokens, *Shape:* (sources, source).
     """
 
     hidden: Float[Tensor, "layers batch hidden"]
     cell: Float[Tensor, "layers batch hidden"]
-    outputs: Float[Tensor, "batch source hidden"]
-    mask: Bool[Tensor, "batch source"]
+    outputs: Float[Tensor, "sources source hidden"]
+    mask: Bool[Tensor, "sources source"]
 
     def select(self, rows: Int[Tensor, " rows"]) -> "Memory":
         """Give the memory of some rows, in that order; rows may repeat."""
-        return Memory(
-            self.hidden[:, rows], self.cell[:, rows], self.outputs[rows], self.mask[rows]
-        )
+        outputs, mask = self.outputs, self.mask
+        sources, each = len(outputs), self.hidden.shape[1] // len(outputs)
+        owners = rows // each
+        grouped = torch.arange(sources).repeat_interleave(len(rows) // sources)
+        if not torch.equal(owners, grouped):
+            outputs, mask = outputs[owners], mask[owners]
+        return Memory(self.hidden[:, rows], self.cell[:, rows], outputs, mask)
 
 
 @final
@@ -109,6 +116,11 @@ class Seq2Seq(nn.Module):
             self.embedding.weight[PAD].zero_()
             self.output_bias.zero_()
 
+    def set_dropout(self, dropout: float) -> None:
+        """Change the dropout, between layers too."""
+        self.dropout.p = dropout
+        self.encoder.dropout = self.decoder.dropout = dropout if self.size.layers > 1 else 0.0
+
     def encode(self, source: Int[Tensor, "batch source"]) -> Memory:
         """Read left-padded source ids; padding leaves no trace in the memory."""
         mask = source != PAD
@@ -143,12 +155,32 @@ class Seq2Seq(nn.Module):
     ) -> tuple[Float[Tensor, "batch time vocab"], Memory]:
         """Run the decoder over given tokens; gives logits and the memory to go on from."""
         embedded = self.dropout(self.embedding(inputs))
-        outputs, (hidden, cell) = self.decoder(embedded, (memory.hidden, memory.cell))
+        if inputs.shape[1] == 1 and not torch.is_grad_enabled():
+            outputs, hidden, cell = self._single_step(embedded[:, 0], memory)
+        else:
+            outputs, (hidden, cell) = self.decoder(embedded, (memory.hidden, memory.cell))
         features = self._with_context(outputs, memory)
         # (B, T, H) -> (B, T, E) -> (B, T, V)
         projected = self.dropout(torch.tanh(self.project(features)))
         logits = functional.linear(projected, self.embedding.weight, self.output_bias)
         return logits, Memory(hidden, cell, memory.outputs, memory.mask)
+
+    def _single_step(
+        self, inputs: Float[Tensor, "batch embedding"], memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        # the fused kernel packs its weights anew in each call, which costs more than one step
+        hiddens, cells = [], []
+        for layer in range(self.size.layers):
+            weight_ih, weight_hh, bias_ih, bias_hh = self.decoder.all_weights[layer]
+            gates = functional.linear(inputs, weight_ih, bias_ih)
+            gates = gates + functional.linear(memory.hidden[layer], weight_hh, bias_hh)
+            # (B, 4H) -> 4 x (B, H), in torch's order
+            enter, keep, content, leave = gates.chunk(4, dim=-1)
+            cell = keep.sigmoid() * memory.cell[layer] + enter.sigmoid() * content.tanh()
+            inputs = leave.sigmoid() * cell.tanh()
+            hiddens.append(inputs)
+            cells.append(cell)
+        return inputs[:, None], torch.stack(hiddens), torch.stack(cells)
 
     def _with_context(
         self, outputs: Float[Tensor, "batch time hidden"], memory: Memory
@@ -156,11 +188,15 @@ class Seq2Seq(nn.Module):
         # "general" attention of Luong et al., 2015, without input feeding: all steps run at once
         if self.attend is None:
             return outputs
-        # (B, T, H) x (B, H, S) -> (B, T, S)
-        scores = self.attend(outputs) @ memory.outputs.transpose(1, 2)
+        batch, time, hidden = outputs.shape
+        sources = len(memory.outputs)
+        # (B, T, H) -> (N, B/N * T, H): rows of one source attend to its outputs together
+        grouped = outputs.reshape(sources, batch // sources * time, hidden)
+        # (N, K, H) x (N, H, S) -> (N, K, S)
+        scores = self.attend(grouped) @ memory.outputs.transpose(1, 2)
         scores = scores.masked_fill(~memory.mask[:, None, :], float("-inf"))
         context = torch.softmax(scores, dim=-1) @ memory.outputs
-        return torch.cat([outputs, context], dim=-1)
+        return torch.cat([outputs, context.reshape(batch, time, hidden)], dim=-1)
 
 
 def left_pad(rows: list[list[int]], *, width: int = 0) -> Int[Tensor, "batch source"]:
@@ -185,3 +221,14 @@ def right_pad(rows: list[list[int]]) -> Int[Tensor, "batch time"]:
     longest = max(map(len, rows), default=0)
     padded = [row + [PAD] * (longest - len(row)) for row in rows]
     return torch.tensor(padded, dtype=torch.long).reshape(len(rows), longest)
+
+
+def shift_right(labels: Int[Tensor, "batch time"]) -> Int[Tensor, "batch time"]:
+    """Give the decoder's inputs: the begin symbol, then the labels but the last.
+
+    Example:
+        >>> shift_right(torch.tensor([[5, 6, 2]])).tolist()
+        [[1, 5, 6]]
+    """
+    start = torch.full((labels.shape[0], 1), BOS, dtype=labels.dtype)
+    return torch.cat([start, labels[:, :-1]], dim=1)

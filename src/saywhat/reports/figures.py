@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from saywhat.reports.curves import Curves, panels, points
+from saywhat.reports.curves import Curves, Group, points
 from saywhat.reports.visible import visible
 
 INK: Final = "#1f2933"
@@ -27,6 +27,8 @@ COLOURS: Final = ("#2f5d9b", "#c2572b", "#2e8563", "#7d57a8", "#a57c12", "#b0447
 _DASHES: Final = ("-", "--", "-.", ":")
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _MANY_POINTS: Final = 15
+_MOST_COLUMNS: Final = 5
+_LONGEST_LABEL: Final = 32
 _STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",  # text stays text: smaller, searchable, readable aloud
     "svg.hashsalt": "saywhat",  # equal data, equal file
@@ -88,27 +90,42 @@ def inline_svg(figure: Figure, *, label: str, prefix: str) -> str:
 
 
 def _figure(curves: Curves, *, axis: str, logarithmic: bool) -> Figure:
-    lists, lengths = panels(curves)
-    if not lists:
-        raise ValueError("Expected at least one curve, got none.")
+    grid = _layout(curves)
     with mpl.rc_context(_STYLE):
-        size = (max(5.2, 2.6 * len(lengths) + 0.6), 2.1 * len(lists) + 0.8)
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(len(lists), len(lengths), squeeze=False, sharex=True, sharey=True)
-        for row, name in zip(grid, lists, strict=True):
-            for axes, length in zip(row, lengths, strict=True):
-                _draw(axes, curves, (name, length), logarithmic=logarithmic)
-        for axes in grid[-1]:
+        rows, columns = len(grid), len(grid[0])
+        figure = Figure(figsize=(max(5.2, 2.6 * columns + 0.6), 2.1 * rows + 0.8))
+        figure.set_layout_engine("constrained")
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for row, groups in zip(panels, grid, strict=True):
+            row[0].set_ylabel("elicited")
+            for axes, group in zip(row, groups, strict=True):
+                if group is None:
+                    axes.set_axis_off()
+                else:
+                    _draw(axes, curves, group, logarithmic=logarithmic)
+        for axes in panels[-1]:
             axes.set_xlabel(axis)
-        for axes in grid[:, 0]:
-            axes.set_ylabel("elicited")
-        _legend(figure, list(grid.flat), curves)
+        _legend(figure, list(panels.flat), curves)
     return figure
 
 
-def _draw(axes: Axes, curves: Curves, group: tuple[str, str], *, logarithmic: bool) -> None:
+def _layout(curves: Curves) -> list[list[Group | None]]:
+    """Give the panels' places: a row for each list if that leaves no gap, else rows of three."""
+    groups = list(dict.fromkeys(group for by_group in curves.values() for group in by_group))
+    if not groups:
+        raise ValueError("Expected at least one curve, got none.")
+    lists = list(dict.fromkeys(name for name, _ in groups))
+    lengths = list(dict.fromkeys(length for _, length in groups))
+    if len(groups) == len(lists) * len(lengths) and 1 < len(lengths) <= _MOST_COLUMNS:
+        return [[(name, length) for length in lengths] for name in lists]
+    columns = min(3, len(groups))
+    padded = [*groups, *[None] * (-len(groups) % columns)]
+    return [padded[start : start + columns] for start in range(0, len(padded), columns)]
+
+
+def _draw(axes: Axes, curves: Curves, group: Group, *, logarithmic: bool) -> None:
     name, length = group
-    axes.set_title(visible(f"{name}, {length} words" if length else name), loc="left")
+    axes.set_title(_label(f"{name}, {length} words" if length else name), loc="left")
     axes.set_ylim(-0.03, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.grid(visible=True, color=GRID, linewidth=0.6)
@@ -124,7 +141,7 @@ def _draw(axes: Axes, curves: Curves, group: tuple[str, str], *, logarithmic: bo
         axes.plot(
             [x for x, _ in line],
             [y for _, y in line],
-            label=visible(method),
+            label=_label(method),
             color=COLOURS[number % len(COLOURS)],
             linestyle=_DASHES[number // len(COLOURS) % len(_DASHES)],
             linewidth=1.6,
@@ -139,10 +156,18 @@ def _legend(figure: Figure, grid: Sequence[Axes], curves: Curves) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
+        room = 16 * figure.get_figwidth()  # letters, at 4.5 points each
+        columns = int(room / (max(map(len, handles)) + 8))
         figure.legend(
             list(handles.values()),
             list(handles),
             loc="outside upper left",
-            ncols=min(4, len(curves)),
+            ncols=max(1, min(len(curves), columns)),
             frameon=False,
         )
+
+
+def _label(text: str) -> str:
+    """Shorten a name for a figure; the table under it has the whole."""
+    cut = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 3] + "..."
+    return visible(cut)

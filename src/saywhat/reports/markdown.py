@@ -41,7 +41,7 @@ def results_table(results: Mapping[str, Any]) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    r"""Write one table; nothing in a cell can end the cell or become a tag, link or emphasis.
+    r"""Write one table; nothing in a cell can end it, or become a tag, image or emphasis.
 
     Example:
         >>> from saywhat.reports.table import Column

@@ -62,16 +62,17 @@ def remarks(summary: Mapping[str, Any], findings: Sequence[Finding]) -> list[str
         lines.append(f"This run is {summary['status']}, not complete: its numbers may change.")
     echoes = [item for item in findings if item.outcome == "elicited" and item.echo >= ECHO]
     if echoes:
+        are = "is an echo" if len(echoes) == 1 else "are echoes"
         lines.append(
-            f"{len(echoes):,} of the elicited are echoes: "
+            f"{len(echoes):,} of the elicited {are}: "
             "the query already held half of the target's words or more."
         )
-    if (seen := summary.get("seen")) and seen["targets"]:
-        unseen = summary["unseen"]
+    seen, unseen = summary.get("seen"), summary.get("unseen")
+    if seen and unseen and seen["targets"]:
+        others = f"; of the others {percent(unseen['elicited_rate'])}" if unseen["targets"] else ""
         lines.append(
             f"{seen['targets']:,} targets were among the generator's training replies "
-            f"({percent(seen['elicited_rate'])} elicited); "
-            f"of the others {percent(unseen['elicited_rate'])}."
+            f"({percent(seen['elicited_rate'])} elicited){others}."
         )
     return lines
 
@@ -232,10 +233,10 @@ def unmeasured_tables(findings: Sequence[Finding], *, limit: int) -> list[Table]
 def queries_table(summary: Mapping[str, Any]) -> Table:
     """Give the query counts by phase: asked, unique and sent as far as the summary splits them."""
     queries = summary["queries"]
-    phases: Mapping[str, Mapping[str, int]] = queries.get("phases") or {}
+    by_phase: Mapping[str, Mapping[str, int]] = queries.get("detail") or {}
     rows = []
     for phase, asked in queries["by_phase"].items():
-        detail = phases.get(phase, {})
+        detail = by_phase.get(phase, {})
         rows.append((phase, count(asked), count(detail.get("unique")), count(detail.get("sent"))))
     rows.append(("all", count(queries["asked"]), count(queries["unique"]), count(queries["sent"])))
     return Table(

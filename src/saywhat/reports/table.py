@@ -46,13 +46,22 @@ class Table:
 
 
 def percent(share: float | None, *, digits: int = 1) -> str:
-    """Write a share.
+    """Write a share; what is not nothing, or not all, never reads so.
 
     Example:
         >>> percent(0.687), percent(1.0, digits=0), percent(None)
         ('68.7%', '100%', 'n/e')
+        >>> percent(0.004, digits=0), percent(0.996, digits=0), percent(0.0, digits=0)
+        ('<1%', '>99%', '0%')
     """
-    return NOT_ESTIMABLE if share is None else f"{share:.{digits}%}"
+    if share is None:
+        return NOT_ESTIMABLE
+    step = 10.0**-digits
+    if share > 0 and round(100 * share, digits) <= 0:
+        return f"<{step:.{digits}f}%"
+    if share < 1 and round(100 * share, digits) >= 100:
+        return f">{100 - step:.{digits}f}%"
+    return f"{share:.{digits}%}"
 
 
 def percent_between(ends: Sequence[float] | None) -> str:

@@ -27,6 +27,7 @@ from saywhat.runs.settings import differences, plain, settings_hash
 Status = Literal["running", "complete", "partial", "failed"]
 SCHEMA: Final = 1
 _RUN, _CONFIG = "run.json", "config.yaml"
+_NEEDED: Final = {"name", "settings_hash", "status", "seeds", "device", "resumed"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -266,6 +267,11 @@ def _read_run(path: Path) -> dict[str, Any]:
             f"Expected {path / _RUN} to say schema {SCHEMA}: another version of saywhat wrote it. "
             "Use that version, or choose another folder."
         )
+    if missing := sorted(_NEEDED - run.keys()):
+        raise SetupError(
+            f"Expected {path / _RUN} to have the keys {', '.join(missing)}; it was edited or is "
+            "damaged. Choose another folder."
+        )
     return run
 
 
@@ -283,10 +289,15 @@ def _refuse_differences(path: Path, name: str, settings: Mapping[str, Any], *, s
     run = _read_run(path)
     try:
         stored = yaml.safe_load((path / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise SetupError(
-            f"Cannot read {path / _CONFIG}: {error}. Choose another folder."
+            f"Cannot read {path / _CONFIG}: {' '.join(str(error).split())}. Choose another folder."
         ) from error
+    if not isinstance(stored, dict):
+        raise SetupError(
+            f"Expected keys and values in {path / _CONFIG}, got {stored!r:.60}. "
+            "Choose another folder."
+        )
     different = differences(
         {**stored, "name of the run": run["name"], "seed of the run": run["seeds"]["run"]},
         {**settings, "name of the run": name, "seed of the run": seed},

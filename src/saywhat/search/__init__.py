@@ -1,4 +1,4 @@
-"""Searches: methods that find queries for one target within a hard budget, and the driver that runs them."""
+"""Searches: find queries for one target within a hard budget; and the driver that runs them."""
 
 from saywhat.search.driver import run_search
 from saywhat.search.make import SearchParts, make_search

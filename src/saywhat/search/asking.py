@@ -9,9 +9,19 @@ from saywhat.records import Attempt, Target
 
 
 def scored(
-    answers: Sequence[Answer], targets: Sequence[str], numbers: Sequence[int], similarity: Similarity
+    answers: Sequence[Answer],
+    targets: Sequence[str],
+    numbers: Sequence[int],
+    similarity: Similarity,
 ) -> list[Attempt]:
-    """Score answers, row by row, against targets. An answer without a reply has no similarity."""
+    """Score answers, row by row, against targets. An answer without a reply has no similarity.
+
+    Args:
+        answers: what came back.
+        targets: what each was asked for.
+        numbers: ``nth`` of each.
+        similarity: scores the replies.
+    """
     scores = similarity.score([answer.reply or "" for answer in answers], targets)
     return [
         Attempt(
@@ -28,7 +38,7 @@ def scored(
 
 @final
 class TargetAsk:
-    """Asks for one target: counts on from the last attempt and stops at the budget (see ``interfaces.Ask``).
+    """Asks for one target: counts on from the last attempt and stops at the budget.
 
     Args:
         target: what is wanted.

@@ -1,4 +1,4 @@
-"""Run a search over a target list: targets share batches when the search allows it, and finish in order."""
+"""Run a search over a target list: targets share batches when the search allows it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,8 @@ def run_search(
 ) -> Iterator[tuple[Target, list[Attempt]]]:
     """Yield each target with all its attempts, in the order of ``targets``.
 
-    Each target's random source is derived from the seed and the target's text, so neither the order nor the batch matters.
+    Each target's random source is derived from the seed and the target's text, so neither the order
+    nor the batch matters.
 
     Args:
         search: the method.
@@ -32,7 +33,8 @@ def run_search(
         budget: queries per target at most.
         seed: the run's seed.
         batch_targets: targets that share a batch.
-        first: targets before it are skipped; a multiple of ``batch_targets``, for resuming.
+        first: targets before it are skipped, for resuming; a multiple of ``batch_targets``
+            keeps the ledger's count of *asked* exact.
 
     Raises:
         BudgetError: a limit of the whole run was reached.
@@ -41,7 +43,13 @@ def run_search(
         block = targets[start : start + batch_targets]
         if isinstance(search, OneShotSearch):
             yield from _one_shot(
-                search, block, chatbot, similarity, budget=budget, seed=seed, scope=f"targets {start}"
+                search,
+                block,
+                chatbot,
+                similarity,
+                budget=budget,
+                seed=seed,
+                scope=f"targets {start}",
             )
             continue
         for number, target in enumerate(block, start=start):

@@ -13,7 +13,13 @@ from saywhat.search.retrieval import Retrieval
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SearchParts:
-    """What searches are made of. A part may be absent if the method does not need it."""
+    """What searches are made of. A part may be absent if the method does not need it.
+
+    Attributes:
+        similarity: scores replies.
+        generator: proposes queries.
+        reference: (query, reply) pairs that are already paid for.
+    """
 
     similarity: Similarity
     generator: Generator | None = None
@@ -22,6 +28,10 @@ class SearchParts:
 
 def make_search(name: str, parts: SearchParts) -> Search:
     """Make a search.
+
+    Args:
+        name: one of ``greedy``, ``beam``, ``sampling``, ``real-input``, ``retrieval``, ``random``.
+        parts: what it is made of.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -37,7 +47,9 @@ def make_search(name: str, parts: SearchParts) -> Search:
     if name not in {"retrieval", "random"}:
         raise UnknownNameError("search", name, [*guided, "real-input", "retrieval", "random"])
     if not parts.reference:
-        raise SetupError(f"The search {name!r} needs a reference corpus; give one with --reference.")
+        raise SetupError(
+            f"The search {name!r} needs a reference corpus; give one with --reference."
+        )
     if name == "retrieval":
         return Retrieval(parts.reference, parts.similarity)
     return one_shot.random_posts([pair.query for pair in parts.reference])

@@ -1,4 +1,4 @@
-"""Searches whose queries do not depend on the replies: the paper's two, and the floors that keep it honest."""
+"""Searches whose queries do not depend on the replies: the paper's two, and honest floors."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -46,16 +46,16 @@ class PlannedSearch:
 def greedy(generator: Generator) -> PlannedSearch:
     """Ask the most likely query only ("RL Greedy", "Pre-trained Greedy" in Section 5.1.2)."""
 
-    def plan(targets: Sequence[Target], budget: int, rngs: Sequence[random.Random]) -> list[list[str]]:
+    def plan(targets: Sequence[Target], _: int, __: Sequence[random.Random]) -> list[list[str]]:
         return generator.propose([target.text for target in targets], 1)
 
     return PlannedSearch("greedy", plan)
 
 
 def beam(generator: Generator) -> PlannedSearch:
-    """Ask the N most likely queries of a beam search of width N, keep the best ("RL BeamSearch(N)")."""
+    """Ask the N most likely queries of a beam search of width N ("RL BeamSearch(N)")."""
 
-    def plan(targets: Sequence[Target], budget: int, rngs: Sequence[random.Random]) -> list[list[str]]:
+    def plan(targets: Sequence[Target], budget: int, _: Sequence[random.Random]) -> list[list[str]]:
         return generator.propose([target.text for target in targets], budget)
 
     return PlannedSearch("beam", plan)
@@ -64,7 +64,9 @@ def beam(generator: Generator) -> PlannedSearch:
 def sampling(generator: Generator, *, temperature: float = 1.0) -> PlannedSearch:
     """Ask N distinct queries drawn from the policy; what repeats is drawn again, twice at most."""
 
-    def plan(targets: Sequence[Target], budget: int, rngs: Sequence[random.Random]) -> list[list[str]]:
+    def plan(
+        targets: Sequence[Target], budget: int, rngs: Sequence[random.Random]
+    ) -> list[list[str]]:
         plans = []
         for target, rng in zip(targets, rngs, strict=True):
             source = torch.Generator().manual_seed(rng.getrandbits(63))
@@ -72,6 +74,8 @@ def sampling(generator: Generator, *, temperature: float = 1.0) -> PlannedSearch
             for _ in range(3):
                 samples = generator.sample([target.text], budget, source, temperature=temperature)
                 drawn |= dict.fromkeys(query for query in samples.queries[0] if query)
+                if len(drawn) >= budget:
+                    break
             plans.append(list(drawn)[:budget])
         return plans
 
@@ -79,18 +83,19 @@ def sampling(generator: Generator, *, temperature: float = 1.0) -> PlannedSearch
 
 
 def random_posts(posts: Sequence[str]) -> PlannedSearch:
-    """Ask N ordinary posts drawn without replacement, the same for no two targets."""
+    """Ask N distinct ordinary posts, drawn anew for each target."""
+    distinct = list(dict.fromkeys(posts))
 
-    def plan(targets: Sequence[Target], budget: int, rngs: Sequence[random.Random]) -> list[list[str]]:
-        return [rng.sample(posts, min(budget, len(posts))) for rng in rngs]
+    def plan(_: Sequence[Target], budget: int, rngs: Sequence[random.Random]) -> list[list[str]]:
+        return [rng.sample(distinct, min(budget, len(distinct))) for rng in rngs]
 
     return PlannedSearch("random", plan)
 
 
 def real_input() -> PlannedSearch:
-    """Ask the human query that came before the target in its conversation (Table 1, "Real Input")."""
+    """Ask the human query that came before the target (Table 1, "Real Input")."""
 
-    def plan(targets: Sequence[Target], budget: int, rngs: Sequence[random.Random]) -> list[list[str]]:
+    def plan(targets: Sequence[Target], _: int, __: Sequence[random.Random]) -> list[list[str]]:
         return [[target.query] if target.query else [] for target in targets]
 
     return PlannedSearch("real-input", plan)

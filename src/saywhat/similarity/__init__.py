@@ -1,0 +1,21 @@
+"""Similarities: how close a reply is to a target."""
+
+from saywhat.similarity.embedding_average import (
+    CentredEmbeddingAverage,
+    EmbeddingAverage,
+    fit_centre,
+    load_centre,
+    save_centre,
+)
+from saywhat.similarity.exact import Exact
+from saywhat.similarity.make import make_similarity
+
+__all__ = [
+    "CentredEmbeddingAverage",
+    "EmbeddingAverage",
+    "Exact",
+    "fit_centre",
+    "load_centre",
+    "make_similarity",
+    "save_centre",
+]

@@ -197,8 +197,7 @@ def _sentence_vector(
     @functools.lru_cache(maxsize=cached_texts)
     def vector(text: str) -> Float64[np.ndarray, " dim"]:
         found = vectors.lookup(token for token in tokenize(text) if is_word(token))
-        # Sorted, so that texts of the same words get the same sum to the last bit.
-        rows = vectors.rows[np.sort(found[found >= 0])]
+        rows = vectors.rows[found[found >= 0]]
         total = rows.sum(axis=0, dtype=np.float64) - len(rows) * centre
         norm = np.sqrt((total * total).sum())
         unit: Float64[np.ndarray, " dim"] = (

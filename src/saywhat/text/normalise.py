@@ -1,6 +1,7 @@
 """The normaliser: when two texts count as the same sentence, and how many words a sentence has.
 
-Exact matches, leak checks between lists and training texts, and length groups all use it, so that they cannot disagree.
+Exact matches, leak checks between lists and training texts, and length groups all use it, so that
+they cannot disagree.
 """
 
 import re
@@ -18,7 +19,9 @@ def normalise(text: str) -> str:
         >>> normalise("I  don\u2019t KNOW!!")
         'i dont know'
     """
-    folded = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", text).casefold())
+    # apostrophes first: the canonical form takes the acute accent that serves as one apart
+    plain = unicodedata.normalize("NFKC", _APOSTROPHES.sub("", text))
+    folded = _APOSTROPHES.sub("", plain.casefold())
     return " ".join(_WORD.findall(folded))
 
 

@@ -32,7 +32,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, texts: Iterable[str], *, size: int, min_count: int = 1) -> "Vocabulary":
-        """Count tokens and keep the most frequent; ties go by spelling, so that equal texts give equal ids.
+        """Count tokens and keep the most frequent; ties go by spelling: equal texts, equal ids.
 
         Args:
             texts: raw texts.

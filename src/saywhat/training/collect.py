@@ -1,4 +1,4 @@
-"""Build the reference corpus: ask the chatbot ordinary posts (the paper's Section 5.1.2, "Pre-training")."""
+"""Build the reference corpus: ask the chatbot ordinary posts (Section 5.1.2, "Pre-training")."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,12 +11,12 @@ def collect(
     posts: Sequence[str],
     *,
     batch_size: int,
-    report: Callable[[int], None] = lambda done: None,
+    report: Callable[[int], None] = lambda _: None,
 ) -> list[Pair]:
     """Ask every post and give the pairs, in the order of the posts.
 
-    Each reply is on disk before the next batch is asked; asking again after a crash answers what is known from the ledger. Posts
-    that the chatbot failed on and empty replies give no pair.
+    Each reply is on disk before the next batch is asked; asking again after a crash answers what is
+    known from the ledger. Posts that the chatbot failed on and empty replies give no pair.
 
     Args:
         chatbot: behind the ledger, in phase ``reference``.

@@ -14,7 +14,10 @@ from saywhat.text.vocabulary import PAD
 def cross_entropy(
     logits: Float[Tensor, "batch time vocab"], labels: Int[Tensor, "batch time"]
 ) -> Float[Tensor, ""]:
-    """Mean negative log-likelihood of the labels over all positions that are not padding (Section 4.1)."""
+    """Mean negative log-likelihood of the labels over positions that are no padding (Section 4.1).
+
+    Not a number if all is padding.
+    """
     return functional.cross_entropy(
         logits.flatten(0, 1), labels.flatten(), ignore_index=PAD, reduction="mean"
     )
@@ -23,39 +26,55 @@ def cross_entropy(
 def threshold_rewards(
     similarities: Float[Tensor, "targets samples"], cut: float
 ) -> Float[Tensor, "targets samples"]:
-    """Set rewards below ``cut`` to 0 and leave the others as they are (Section 5.1.2, "less than 0.5")."""
+    """Set rewards below ``cut`` to 0 and leave the others (Section 5.1.2, "less than 0.5")."""
     return torch.where(similarities < cut, torch.zeros_like(similarities), similarities)
 
 
 def leave_one_out(
-    rewards: Float[Tensor, "targets samples"],
+    rewards: Float[Tensor, "targets samples"], answered: Bool[Tensor, "targets samples"]
 ) -> Float[Tensor, "targets samples"]:
     r"""Give ``A_i = R_i - mean_{j != i} R_j`` (RLOO: Kool et al., 2019; Ahmadian et al., 2024).
 
-    The baseline of a sample does not depend on it, so the gradient stays unbiased. Needs two samples a target.
+    The baseline of a sample does not depend on it, so the gradient stays unbiased. Samples without
+    an answer count nowhere and have advantage 0, and so has an answer without any other.
+
+    Example:
+        >>> leave_one_out(torch.tensor([[1.0, 0.0, 0.5]]), torch.tensor([[True, True, False]]))
+        tensor([[ 1., -1.,  0.]])
     """
-    samples = rewards.shape[1]
-    return (rewards - rewards.mean(dim=1, keepdim=True)) * (samples / (samples - 1))
+    known = torch.where(answered, rewards, torch.zeros_like(rewards))
+    others = answered.sum(dim=1, keepdim=True) - 1
+    baseline = (known.sum(dim=1, keepdim=True) - known) / others.clamp(min=1)
+    return torch.where(answered & (others > 0), rewards - baseline, torch.zeros_like(rewards))
 
 
-def best_of_k(rewards: Float[Tensor, "targets samples"]) -> Float[Tensor, "targets samples"]:
+def best_of_k(
+    rewards: Float[Tensor, "targets samples"], answered: Bool[Tensor, "targets samples"]
+) -> Float[Tensor, "targets samples"]:
     r"""Give ``A_i = max_j R_j - max_{j != i} R_j``: what sample i adds to the best of its group.
 
-    It is the leave-one-out advantage of the objective ``E[max_k R]``, which is what a search that keeps the best of N
-    spends the policy on. It is 0 for all but the best sample.
+    It is the leave-one-out advantage of the objective ``E[max_k R]``, which is what a search that
+    keeps the best of N spends the policy on. It is 0 for all but the best sample, and everywhere
+    when two are best. Samples without an answer count nowhere.
+
+    Example:
+        >>> best_of_k(torch.tensor([[0.2, 0.9, 0.5]]), torch.tensor([[True, True, False]]))
+        tensor([[0.0000, 0.7000, 0.0000]])
     """
-    top = rewards.topk(2, dim=1)
-    is_best = torch.zeros_like(rewards).scatter_(1, top.indices[:, :1], 1.0)
-    return is_best * (top.values[:, :1] - top.values[:, 1:2])
+    known = torch.where(answered, rewards, torch.full_like(rewards, float("-inf")))
+    best = known.topk(2, dim=1)
+    lead = best.values[:, :1] - best.values[:, 1:]
+    lead = torch.where(lead.isfinite(), lead, torch.zeros_like(lead))
+    return torch.zeros_like(rewards).scatter(1, best.indices[:, :1], lead)
 
 
 def reinforce(
     log_prob: Float[Tensor, " batch"], advantage: Float[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
-    r"""The corrected estimator. Its gradient is ``-mean_i A_i grad log pi(I_i | O*)`` (Williams, 1992).
+    r"""The corrected estimator: its gradient is ``-mean_i A_i grad log pi(I_i | O*)``.
 
-    With ``A = R`` or ``R`` less a baseline that does not depend on the sample, that is an unbiased estimate of ``-grad E[R]``,
-    the gradient of the paper's equation (3).
+    With ``A = R`` or ``R`` less a baseline that does not depend on the sample, that is an unbiased
+    estimate of ``-grad E[R]``, the gradient of the paper's equation (3) (Williams, 1992).
     """
     return -(advantage.detach() * log_prob).mean()
 
@@ -65,9 +84,10 @@ def paper_reinforce(
 ) -> Float[Tensor, ""]:
     r"""The paper's estimator, equations (4) and (5), as printed.
 
-    Its gradient is ``-mean_i R_i pi(I_i | O*) grad log pi(I_i | O*)``. The factor ``pi`` belongs to a sum over *all* inputs; sampling
-    already supplies it, so on samples this is the gradient of ``-1/2 sum_I pi(I)^2 R(I)``. Computed as ``-mean R pi / 1``
-    since ``grad pi = pi grad log pi``.
+    Its gradient is ``-mean_i R_i pi(I_i | O*) grad log pi(I_i | O*)``, computed as that of
+    ``-mean_i R_i pi(I_i | O*)`` since ``grad pi = pi grad log pi``. The factor ``pi`` belongs to a
+    sum over *all* queries; sampling already supplies it, so on samples this is an estimate of the
+    gradient of ``-1/2 sum_I pi(I)^2 R(I)``.
     """
     return -(rewards.detach() * log_prob.exp()).mean()
 
@@ -77,12 +97,15 @@ def kl_to_reference(
     reference: Float[Tensor, "batch time vocab"],
     mask: Bool[Tensor, "batch time"],
 ) -> Float[Tensor, ""]:
-    r"""Mean over queries of ``sum_t KL(pi(. | w_<t) || pi_0(. | w_<t))`` along the sampled prefixes, in nats.
+    r"""Mean over queries of ``sum_t KL(pi(. | w_<t) || pi_0(. | w_<t))`` along sampled prefixes.
 
-    The full distribution at each step is summed, not only the sampled token, which removes most of the variance.
+    In nats. The full distribution at each step is summed, not only the sampled token, which removes
+    most of the variance. The value is unbiased for the KL divergence of whole queries; its gradient
+    takes the prefixes as given, so it leaves out that a choice changes the later steps.
     """
-    finite = torch.where(log_probs.isfinite(), log_probs - reference, torch.zeros_like(log_probs))
-    per_step = (log_probs.exp() * finite).sum(dim=-1)
+    possible = log_probs.isfinite()
+    ratio = torch.where(possible, log_probs - reference, torch.zeros_like(log_probs))
+    per_step = (log_probs.exp() * ratio).sum(dim=-1)
     return torch.where(mask, per_step, torch.zeros_like(per_step)).sum(dim=-1).mean()
 
 
@@ -90,6 +113,6 @@ def entropy(
     log_probs: Float[Tensor, "batch time vocab"], mask: Bool[Tensor, "batch time"]
 ) -> Float[Tensor, ""]:
     """Mean entropy of the policy's next token over the unmasked steps, in nats."""
-    finite = torch.where(log_probs.isfinite(), log_probs, torch.zeros_like(log_probs))
-    per_step = -(log_probs.exp() * finite).sum(dim=-1)
+    possible = torch.where(log_probs.isfinite(), log_probs, torch.zeros_like(log_probs))
+    per_step = -(log_probs.exp() * possible).sum(dim=-1)
     return torch.where(mask, per_step, torch.zeros_like(per_step)).sum() / mask.sum().clamp(min=1)

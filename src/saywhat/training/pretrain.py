@@ -1,8 +1,9 @@
-"""Pre-train the generator on the reference corpus: reply -> query, supervised (Section 5.1.2 of the paper)."""
+"""Pre-train the generator on the reference corpus: reply -> query, supervised (Section 5.1.2)."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -14,13 +15,13 @@ from saywhat.records import Pair
 from saywhat.rng import derive_seed, fraction
 from saywhat.text.normalise import normalise
 from saywhat.text.vocabulary import Vocabulary
-from saywhat.training.supervised import Report, SupervisedTrainer, encode_examples
+from saywhat.training.supervised import Example, Report, SupervisedTrainer, encode_examples
 
-VALIDATION_SHARE = 0.03
+VALIDATION_SHARE: Final = 0.03
 
 
 def balance(pairs: Iterable[Pair], max_per_reply: int) -> list[Pair]:
-    """Keep at most ``max_per_reply`` pairs with the same (normalised) reply, chosen by hash of the query."""
+    """Keep ``max_per_reply`` pairs at most of the same (normalised) reply, by the query's hash."""
     ranked = sorted(pairs, key=lambda pair: fraction("balance", pair.query))
     counts: Counter[str] = Counter()
     kept = []
@@ -34,7 +35,8 @@ def balance(pairs: Iterable[Pair], max_per_reply: int) -> list[Pair]:
 
 def split_by_reply(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
     """Split into training and validation by the normalised *reply*: no reply is on both sides."""
-    train, valid = [], []
+    train: list[Pair] = []
+    valid: list[Pair] = []
     for pair in pairs:
         held = fraction("pretrain-validation", normalise(pair.reply)) < VALIDATION_SHARE
         (valid if held else train).append(pair)
@@ -47,7 +49,7 @@ def pretrain(
     *,
     seed: int,
     folder: Path,
-    report: Report = lambda progress: None,
+    report: Report = lambda _: None,
 ) -> tuple[Seq2SeqGenerator, list[float]]:
     """Make and train a generator.
 
@@ -67,8 +69,9 @@ def pretrain(
     train, valid = split_by_reply(balance(pairs, settings.max_per_reply))
     if not train or not valid:
         raise CorpusError(
-            f"Pre-training needs pairs with different replies on both sides of its split; got {len(pairs)} pairs "
-            f"({len(train)} for training, {len(valid)} for validation). Collect more posts."
+            "Pre-training needs pairs with different replies on both sides of its split; got "
+            f"{len(pairs)} pairs ({len(train)} for training, {len(valid)} for validation). "
+            "Collect more posts."
         )
     texts = (text for pair in train for text in (pair.reply, pair.query))
     vocabulary = Vocabulary.build(texts, size=settings.network.vocabulary)
@@ -79,9 +82,11 @@ def pretrain(
     rng = torch.Generator().manual_seed(derive_seed(seed, "generator-weights"))
     model = Seq2Seq(size, dropout=settings.training.dropout, rng=rng)
     limit = settings.training.max_tokens
+
+    def examples(side: list[Pair]) -> list[Example]:
+        texts = [(pair.reply, pair.query) for pair in side]
+        return encode_examples(texts, vocabulary, max_tokens=limit)
+
     trainer = SupervisedTrainer(model, settings.training, seed=seed, folder=folder, report=report)
-    history = trainer.fit(
-        encode_examples([(p.reply, p.query) for p in train], vocabulary, max_tokens=limit),
-        encode_examples([(p.reply, p.query) for p in valid], vocabulary, max_tokens=limit),
-    )
+    history = trainer.fit(examples(train), examples(valid))
     return Seq2SeqGenerator(model, vocabulary, max_tokens=limit), history

@@ -1,31 +1,44 @@
-"""Supervised sequence-to-sequence training: teacher forcing with checkpoints, resume and decay on a stall.
+"""Supervised sequence-to-sequence training: teacher forcing with checkpoints and resume.
 
-It trains the chatbot (query -> reply, Section 4.1) and pre-trains the generator (reply -> query, "Pre-training" in
-Section 5.1.2). The caller says which text is the source.
+It trains the chatbot (query -> reply, Section 4.1) and pre-trains the generator (reply -> query,
+"Pre-training" in Section 5.1.2). The caller says which text is the source.
 """
 
-import contextlib
 import dataclasses
+import hashlib
 import json
 import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, Final, final
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from saywhat.config import SupervisedSettings
-from saywhat.errors import CheckpointError
-from saywhat.nn.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
-from saywhat.nn.seq2seq import Seq2Seq, left_pad, right_pad
+from saywhat.errors import CorpusError, SetupError
+from saywhat.nn.checkpoint import (
+    load_tensors,
+    load_weights,
+    optimizer_tensors,
+    restore_optimizer,
+    save_tensors,
+)
+from saywhat.nn.seq2seq import Seq2Seq, left_pad, right_pad, shift_right
 from saywhat.rng import derive, derive_seed
-from saywhat.text.vocabulary import BOS, PAD, Vocabulary
+from saywhat.text.vocabulary import PAD, Vocabulary
 from saywhat.training.losses import cross_entropy
+from saywhat.training.state import load_state, save_state, with_prefix, without_prefix
+from saywhat.training.step import autocast, dropout_from
 
 Example = tuple[list[int], list[int]]
+
+_BEST: Final = "best.safetensors"
+_LARGEST_EXPONENT: Final = 700.0  # math.exp overflows a little beyond it
+_LEAST_RATE: Final = 0.05  # where the linear schedule ends, as a share of the initial rate
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,10 +48,10 @@ class Progress:
     Attributes:
         epoch: counted from 1.
         fraction: of the epoch that is done, in (0, 1].
-        loss: running training loss, nats a token.
-        valid_perplexity: after an epoch's end; ``None`` within it.
-        learning_rate: in force.
-        tokens_per_second: label tokens.
+        loss: running training loss, nats a token; 0 at an epoch's end.
+        valid_perplexity: at an epoch's end; ``None`` within it.
+        learning_rate: in force, before the schedule's fall.
+        tokens_per_second: label tokens; 0 at an epoch's end.
     """
 
     epoch: int
@@ -55,7 +68,12 @@ Report = Callable[[Progress], None]
 def encode_examples(
     texts: Sequence[tuple[str, str]], vocabulary: Vocabulary, *, max_tokens: int
 ) -> list[Example]:
-    """Turn (source text, label text) into ids; texts without any token are left out."""
+    """Turn (source text, label text) into ids; texts without any token are left out.
+
+    Example:
+        >>> encode_examples([("hi", "you"), ("hi", " ")], Vocabulary(["hi", "you"]), max_tokens=8)
+        [([4, 2], [5, 2])]
+    """
     examples = []
     for source, label in texts:
         pair = (
@@ -69,10 +87,11 @@ def encode_examples(
 
 def batches(
     examples: Sequence[Example], size: int, rng: random.Random
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffle, then group examples of like length, so that little is padding; batch order is random.
+) -> Iterator[tuple[Int[Tensor, "batch source"], Int[Tensor, "batch time"]]]:
+    """Shuffle, then group examples of like length: little is padding, and batches come at random.
 
-    Yields (left-padded source, right-padded labels).
+    Yields:
+        Left-padded source and right-padded labels.
     """
     order = list(range(len(examples)))
     rng.shuffle(order)
@@ -86,22 +105,15 @@ def batches(
         )
 
 
-def shift_right(labels: Tensor) -> Tensor:
-    """Give the decoder's inputs: the begin symbol, then the labels but the last."""
-    start = torch.full((labels.shape[0], 1), BOS, dtype=labels.dtype)
-    return torch.cat([start, labels[:, :-1]], dim=1)
-
-
-def autocast(precision: str) -> contextlib.AbstractContextManager[None]:
-    """Give the mixed-precision context of a setting (``"bf16"`` or ``"fp32"``)."""
-    if precision == "bf16":
-        return torch.autocast("cpu", torch.bfloat16)
-    return contextlib.nullcontext()
-
-
 @torch.no_grad()
 def perplexity(model: Seq2Seq, examples: Sequence[Example], *, batch_size: int = 256) -> float:
-    """Give ``exp`` of the mean negative log-likelihood a label token, end symbols included."""
+    """Give ``exp`` of the mean negative log-likelihood a label token, end symbols included.
+
+    Raises:
+        CorpusError: there is no example.
+    """
+    if not examples:
+        raise CorpusError("Perplexity needs at least one example with words on both sides; got 0.")
     was_training = model.training
     model.eval()
     total = tokens = 0.0
@@ -111,7 +123,8 @@ def perplexity(model: Seq2Seq, examples: Sequence[Example], *, batch_size: int =
         total += float(cross_entropy(logits, labels)) * count
         tokens += count
     model.train(was_training)
-    return math.exp(total / tokens)
+    mean = total / tokens
+    return math.inf if mean > _LARGEST_EXPONENT else math.exp(mean)
 
 
 @final
@@ -122,7 +135,7 @@ class SupervisedTrainer:
         model: trained in place; at the end it holds the weights of the best validation epoch.
         settings: of this stage.
         seed: the run's seed.
-        folder: where ``state.safetensors`` and ``state.json`` are kept.
+        folder: where the state and the best weights are kept; made if absent.
         report: called after each batch and each epoch.
     """
 
@@ -133,19 +146,16 @@ class SupervisedTrainer:
         *,
         seed: int,
         folder: Path,
-        report: Report = lambda progress: None,
+        report: Report = lambda _: None,
     ) -> None:
         self._model, self._settings, self._seed = model, settings, seed
         self._folder, self._report = folder, report
-        if settings.optimizer == "sgd":
-            self._optimizer: torch.optim.Optimizer = torch.optim.SGD(
-                model.parameters(), lr=settings.learning_rate
-            )
-        else:
-            self._optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+        kind = torch.optim.SGD if settings.optimizer == "sgd" else torch.optim.Adam
+        self._optimizer = kind(model.parameters(), lr=settings.learning_rate)
         self._epoch, self._batch, self._best, self._stalls = 1, 0, math.inf, 0
         self._rate = settings.learning_rate
         self._history: list[float] = []
+        self._identity: dict[str, Any] = {}
 
     def fit(self, train: Sequence[Example], valid: Sequence[Example]) -> list[float]:
         """Train to the end; goes on from the folder's state if there is one.
@@ -154,26 +164,42 @@ class SupervisedTrainer:
             The validation perplexity after each epoch.
 
         Raises:
-            CheckpointError: the saved state is of another training.
+            CorpusError: there is no example to train or to validate on.
+            CheckpointError: the saved state is damaged or of another training.
+            SetupError: training diverged: no epoch gave a finite validation loss.
         """
-        self._restore(len(train))
+        if not train or not valid:
+            raise CorpusError(
+                "Training needs examples with words on both sides; got "
+                f"{len(train)} to train on and {len(valid)} to validate on."
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._identity = self._identify(train, valid)
+        self._restore()
         while self._epoch <= self._settings.epochs and self._stalls <= self._settings.patience:
             self._run_epoch(train)
-            value = perplexity(self._model, valid)
-            self._history.append(value)
-            if value < self._best:
-                self._best, self._stalls = value, 0
-                save_tensors(dict(self._model.state_dict()), self._folder / "best.safetensors")
-            else:
-                self._stalls += 1
-                self._rate *= self._settings.decay
-            self._report(Progress(self._epoch, 1.0, 0.0, value, self._rate, 0.0))
+            self._judge(perplexity(self._model, valid))
             self._epoch, self._batch = self._epoch + 1, 0
-            self._save(len(train))
-        if (self._folder / "best.safetensors").exists():
-            self._model.load_state_dict(load_tensors(self._folder / "best.safetensors"))
+            self._save()
+        best = self._folder / _BEST
+        if not best.exists():
+            raise SetupError(
+                f"Training diverged: validation perplexity was {self._history}; lower "
+                f"training.learning_rate ({self._settings.learning_rate:g})."
+            )
+        load_weights(self._model, load_tensors(best), source=best)
         self._model.eval()
         return self._history
+
+    def _judge(self, value: float) -> None:
+        self._history.append(value)
+        if value < self._best:
+            self._best, self._stalls = value, 0
+            save_tensors(self._model.state_dict(), self._folder / _BEST)
+        else:
+            self._stalls += 1
+            self._rate *= self._settings.decay
+        self._report(Progress(self._epoch, 1.0, 0.0, value, self._rate, 0.0))
 
     def _run_epoch(self, train: Sequence[Example]) -> None:
         settings = self._settings
@@ -188,83 +214,69 @@ class SupervisedTrainer:
             running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
             tokens += int((labels != PAD).sum())
             self._batch = number + 1
-            speed = tokens / (time.monotonic() - started)
+            speed = tokens / max(1e-9, time.monotonic() - started)
             self._report(
                 Progress(self._epoch, self._batch / total, running, None, self._rate, speed)
             )
             if time.monotonic() - saved > settings.checkpoint_seconds:
-                self._save(len(train))
+                self._save()
                 saved = time.monotonic()
 
-    def _step(self, source: Tensor, labels: Tensor, position: float) -> float:
+    def _step(
+        self, source: Int[Tensor, "batch source"], labels: Int[Tensor, "batch time"], done: float
+    ) -> float:
         settings = self._settings
         for group in self._optimizer.param_groups:
-            group["lr"] = self._scheduled_rate(position)
-        # dropout and context dropout draw from a source named by the step, so that a resumed run draws the same
-        state = torch.random.get_rng_state()
-        rng = torch.Generator().manual_seed(
-            derive_seed(self._seed, "dropout", self._epoch, self._batch)
-        )
-        torch.random.set_rng_state(rng.get_state())
-        try:
-            with autocast(settings.precision):
-                memory = self._model.encode(source)
-                if settings.context_dropout > 0:
-                    rows = torch.rand(len(source), generator=rng) < settings.context_dropout
-                    memory = self._model.forget(memory, rows)
-                logits, _ = self._model.decode(shift_right(labels), memory)
-                loss = cross_entropy(logits, labels)
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self._model.parameters(), settings.clip)
-            self._optimizer.step()
-        finally:
-            torch.random.set_rng_state(state)
+            group["lr"] = self._scheduled_rate(done)
+        seed = derive_seed(self._seed, "dropout", self._epoch, self._batch)
+        rng = torch.Generator().manual_seed(seed)
+        with dropout_from(rng), autocast(settings.precision):
+            memory = self._model.encode(source)
+            if settings.context_dropout > 0:
+                rows = torch.rand(len(source), generator=rng) < settings.context_dropout
+                memory = self._model.forget(memory, rows)
+            logits, _ = self._model.decode(shift_right(labels), memory)
+            loss = cross_entropy(logits, labels)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), settings.clip)
+        self._optimizer.step()
         return float(loss.detach())
 
-    def _scheduled_rate(self, position: float) -> float:
+    def _scheduled_rate(self, done: float) -> float:
         settings = self._settings
         if settings.schedule == "stall":
             return self._rate
-        # linear to a twentieth over the planned epochs
-        done = (self._epoch - 1 + position) / settings.epochs
-        return self._rate * max(0.05, 1.0 - done)
+        share = (self._epoch - 1 + done) / settings.epochs
+        return self._rate * max(_LEAST_RATE, 1.0 - share)
 
-    def _identity(self, size: int) -> dict[str, object]:
-        return {"settings": self._settings.model_dump(), "seed": self._seed, "examples": size}
+    def _identify(self, train: Sequence[Example], valid: Sequence[Example]) -> dict[str, Any]:
+        data = hashlib.sha256(json.dumps([train, valid]).encode()).hexdigest()
+        settings = self._settings.model_dump()
+        return {"settings": settings, "seed": self._seed, "examples": len(train), "data": data}
 
-    def _save(self, size: int) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        weights = {f"model.{name}": value for name, value in self._model.state_dict().items()}
-        state = {
-            "identity": self._identity(size), "epoch": self._epoch, "batch": self._batch, "best": self._best,
-            "stalls": self._stalls, "rate": self._rate, "history": self._history,
-        }  # fmt: skip
-        # the numbers travel inside the tensor file's name order: the JSON is written last and names the step it belongs to
+    def _save(self) -> None:
+        numbers = {
+            "identity": self._identity,
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "best": self._best,
+            "stalls": self._stalls,
+            "rate": self._rate,
+            "history": self._history,
+        }
+        weights = with_prefix("model.", self._model.state_dict())
         tensors = {**weights, **optimizer_tensors(self._optimizer)}
-        name = f"state-{self._epoch}-{self._batch}.safetensors"
-        save_tensors(tensors, self._folder / name)
-        partial = self._folder / "state.json.partial"
-        partial.write_text(json.dumps({**state, "tensors": name}), encoding="utf-8")
-        partial.replace(self._folder / "state.json")
-        for old in self._folder.glob("state-*.safetensors"):
-            if old.name != name:
-                old.unlink()
+        save_state(self._folder, f"{self._epoch}-{self._batch}", numbers=numbers, tensors=tensors)
 
-    def _restore(self, size: int) -> None:
-        path = self._folder / "state.json"
-        if not path.exists():
+    def _restore(self) -> None:
+        found = load_state(self._folder, self._identity)
+        if found is None:
+            (self._folder / _BEST).unlink(missing_ok=True)
             return
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if state["identity"] != self._identity(size):
-            raise CheckpointError(
-                f"{self._folder} holds an unfinished training with other settings, seed or data; "
-                "give another folder, or remove this one to start anew."
-            )
-        tensors = load_tensors(self._folder / state["tensors"])
-        self._model.load_state_dict(
-            {name[6:]: value for name, value in tensors.items() if name.startswith("model.")}
-        )
+        numbers, tensors = found
+        load_weights(self._model, without_prefix("model.", tensors), source=self._folder)
         restore_optimizer(self._optimizer, tensors)
-        self._epoch, self._batch, self._best = state["epoch"], state["batch"], state["best"]
-        self._stalls, self._rate, self._history = state["stalls"], state["rate"], state["history"]
+        self._epoch, self._batch, self._best = numbers["epoch"], numbers["batch"], numbers["best"]
+        self._stalls, self._rate = numbers["stalls"], numbers["rate"]
+        self._history = numbers["history"]
