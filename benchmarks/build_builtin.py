@@ -17,13 +17,14 @@ from typing import Any
 
 import torch
 
+from saywhat.chatbots.seq2seq import Seq2SeqChatbot
 from saywhat.config import ChatbotSettings, TrainSettings
 from saywhat.corpora.conversations import chitchat
 from saywhat.corpora.pairs import posts, training_pairs
 from saywhat.corpora.splits import split
 from saywhat.corpora.targets import limit_per_group, read_targets
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.nn.checkpoint import load_model, save_model
+from saywhat.nn.checkpoint import load_model, load_tensors, save_model
 from saywhat.pipeline import Reports, Training, train_chatbot
 from saywhat.records import Pair, write_jsonl
 from saywhat.registry import ASSETS, load_chatbot
@@ -43,7 +44,9 @@ SAMPLE_PER_GROUP = 20  # the default audit: done in a minute
 def main(work: Path) -> None:
     """Run all stages."""
     settings, seed = ChatbotSettings(), 1
-    model = train_chatbot(settings, chitchat(), seed=seed, folder=work / "chatbot", report=Say().supervised)
+    model = train_chatbot(
+        settings, chitchat(), seed=seed, folder=work / "chatbot", report=Say().supervised
+    )
     parts = split(chitchat())
     pairs = training_pairs(
         parts["chatbot"], max_words=settings.max_words, max_per_reply=settings.max_per_reply
@@ -56,7 +59,9 @@ def main(work: Path) -> None:
     train = TrainSettings(chatbot="builtin", seed=seed)
     say = Say()
     training = Training(
-        train, work / "generator", Reports(stage=print, asked=say.asked, supervised=say.supervised, reinforce=say.reinforce)
+        train,
+        work / "generator",
+        Reports(stage=print, asked=say.asked, supervised=say.supervised, reinforce=say.reinforce),
     )
     training.collect()
     training.pretrain()
@@ -105,7 +110,9 @@ def ship(source: Path, destination: Path, *, kind: str, card: str) -> None:
     save_model(network, vocabulary, destination, kind=kind, extra=extra, dtype=torch.float16)
     size = (destination / "weights.safetensors").stat().st_size
     if size > MAX_BYTES:
-        raise SystemExit(f"{destination} has {size:,} bytes of weights; at most {MAX_BYTES:,} ship.")
+        raise SystemExit(
+            f"{destination} has {size:,} bytes of weights; at most {MAX_BYTES:,} ship."
+        )
     sha = json.loads((destination / "model.json").read_text())["sha256"]
     (destination / "CARD.md").write_text(
         card.replace("{sha256}", sha).replace("{bytes}", f"{size:,}"), encoding="utf-8"
@@ -151,9 +158,6 @@ It says what people said to each other in small talk, often beside the point, an
 def halved_agreement(model: Path, held_out: list[str]) -> tuple[int, int]:
     """Count how many replies half precision on disk leaves as they were."""
     best = model.parent / "state" / "best.safetensors"
-    from saywhat.chatbots.seq2seq import Seq2SeqChatbot  # noqa: PLC0415
-    from saywhat.nn.checkpoint import load_tensors  # noqa: PLC0415
-
     network, vocabulary, description = load_model(model, kind="chatbot")
     network.load_state_dict(load_tensors(best))
     full = Seq2SeqChatbot(

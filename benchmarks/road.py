@@ -17,6 +17,8 @@ import numpy as np
 
 from saywhat.audit import audit
 from saywhat.config import AuditSettings, SearchSettings, TrainSettings
+from saywhat.corpora.files import read_pairs
+from saywhat.corpora.targets import read_targets
 from saywhat.evaluation.findings import finding
 from saywhat.evaluation.statistics import paired_bootstrap
 from saywhat.evaluation.tables import distinct_replies, rows, summarise, with_null
@@ -27,8 +29,6 @@ from saywhat.rng import derive_seed
 from saywhat.runs import provenance
 from saywhat.similarity import make_similarity
 from saywhat.similarity.null import null_scores
-from saywhat.corpora.files import read_pairs
-from saywhat.corpora.targets import read_targets
 
 SEED = 1
 RESULTS = Path(__file__).with_name("results") / "road.json"
@@ -76,7 +76,10 @@ def main(work: Path) -> None:
     replies = [pair.reply for pair in read_pairs(ASSETS / "reference.jsonl.xz")]
     nulls = {
         name: null_scores(
-            similarity, [t.text for t in targets], replies=replies, rng=np.random.default_rng(derive_seed(SEED, "null"))
+            similarity,
+            [t.text for t in targets],
+            replies=replies,
+            rng=np.random.default_rng(derive_seed(SEED, "null")),
         )
         for name, similarity in similarities.items()
     }
@@ -110,7 +113,9 @@ def main(work: Path) -> None:
                 seconds=seconds,
                 distinct_replies=distinct_by_group(targets, attempts),
             )
-        print(f"{method.name}: {seconds:.0f} s, mean {result.summary['mean_similarity']}", flush=True)
+        print(
+            f"{method.name}: {seconds:.0f} s, mean {result.summary['mean_similarity']}", flush=True
+        )
     document = {
         "schema": 1,
         "name": "road",
@@ -169,7 +174,9 @@ def distinct_by_group(
     """Count the distinct replies that each group's queries got."""
     groups: dict[str, list[Attempt]] = {}
     for target in targets:
-        groups.setdefault(f"{target.list} {target.length}", []).extend(attempts.get(target.text, []))
+        groups.setdefault(f"{target.list} {target.length}", []).extend(
+            attempts.get(target.text, [])
+        )
     return {name: distinct_replies(members) for name, members in groups.items()}
 
 
@@ -179,7 +186,9 @@ def comparisons(found: dict[tuple[str, str], list[Finding]]) -> list[dict[str, A
               ("rl-beam-200", "random-200"), ("rl-beam-200", "pretrained-beam-200"), ("rl-beam-200", "rl-beam-50"),
               ("rl-sampling-200", "rl-beam-200")]  # fmt: skip
     result = []
-    for (better, worse), name in ((pair, n) for pair in wanted for n in sorted({k[1] for k in found})):
+    for (better, worse), name in (
+        (pair, n) for pair in wanted for n in sorted({k[1] for k in found})
+    ):
         pairs = zip(found[better, name], found[worse, name], strict=True)
         groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for a, b in pairs:
@@ -187,7 +196,9 @@ def comparisons(found: dict[tuple[str, str], list[Finding]]) -> list[dict[str, A
                 for length in (a.length, "all"):
                     groups.setdefault((a.list, length), []).append((a.similarity, b.similarity))
         for (target_list, length), values in sorted(groups.items()):
-            rng = np.random.default_rng(derive_seed(SEED, "compare", better, worse, name, target_list, length))
+            rng = np.random.default_rng(
+                derive_seed(SEED, "compare", better, worse, name, target_list, length)
+            )
             interval = paired_bootstrap([a for a, _ in values], [b for _, b in values], rng=rng)
             base = float(np.mean([b for _, b in values]))
             gain = None if interval is None or base <= 0 else 100 * interval.estimate / base

@@ -1,6 +1,7 @@
 """Write the reference pages that come from the code: settings, command line, and one line a file.
 
-python docs/generate.py            writes docs/reference/{settings,cli,modules}.md
+python docs/generate.py            writes docs/reference/{settings,cli,modules}.md and, from
+                                   benchmarks/results, docs/results.md and the README's table
 python docs/generate.py --check    writes nothing; exit code 1 if a page is stale
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pydantic
+import road
 import typer.main
 from pydantic.fields import FieldInfo
 
@@ -22,6 +24,9 @@ from saywhat.cli.settings import SettingsFile
 
 REFERENCE: Final = Path(__file__).with_name("reference")
 PACKAGE: Final = Path(__file__).parents[1] / "src" / "saywhat"
+README: Final = Path(__file__).parents[1] / "README.md"
+ROAD_BEGIN: Final = "<!-- road: written by docs/generate.py -->"
+ROAD_END: Final = "<!-- /road -->"
 NOTE: Final = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
 SETTINGS_INTRODUCTION: Final = """\
 Every setting, its default and what it does. A default is written in one place, the code, and this
@@ -187,11 +192,19 @@ def modules_page() -> str:
 
 def pages() -> dict[Path, str]:
     """Give each generated page and what belongs in it."""
-    return {
+    made = {
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "modules.md": modules_page(),
     }
+    if road.RESULTS.exists():
+        results = road.load()
+        made[Path(__file__).with_name("results.md")] = road.results_page(results)
+        before, rest = README.read_text(encoding="utf-8").split(ROAD_BEGIN)
+        after = rest.split(ROAD_END)[1]
+        block = road.readme_block(results)
+        made[README] = f"{before}{ROAD_BEGIN}\n{block}\n{ROAD_END}{after}"
+    return made
 
 
 def main() -> int:

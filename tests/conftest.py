@@ -23,11 +23,12 @@ def make_network() -> MakeNetwork:
         attention: bool = True,
         layers: int = 2,
         hidden: int = 6,
+        embedding: int = 5,
         dropout: float = 0.0,
         scale: float = 8.0,
         seed: int = 0,
     ) -> Seq2Seq:
-        size = Seq2SeqSize(vocabulary, 5, hidden, layers, attention)
+        size = Seq2SeqSize(vocabulary, embedding, hidden, layers, attention)
         network = Seq2Seq(size, dropout=dropout, rng=torch.Generator().manual_seed(seed))
         with torch.no_grad():
             for parameter in network.parameters():

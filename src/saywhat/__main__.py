@@ -1,3 +1,5 @@
+"""``python -m saywhat`` is ``saywhat``."""
+
 from saywhat.cli import main
 
 main()

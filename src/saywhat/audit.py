@@ -1,6 +1,7 @@
 """The composition root: an audit from settings to report, in order, on one page.
 
-    settings -> chatbot, behind the ledger -> targets -> search -> attempts -> findings -> summary -> report
+    settings -> chatbot, behind the ledger -> targets -> search -> attempts -> findings -> summary
+    -> report
 
 Everything is made here and handed on; nothing below knows where its parts come from.
 """
@@ -28,7 +29,7 @@ from saywhat.reports.html import build_report
 from saywhat.rng import derive_seed
 from saywhat.runs import RunFolder, Status
 from saywhat.search import SearchParts, make_search, run_search
-from saywhat.similarity.make import make_similarity
+from saywhat.similarity import CentredEmbeddingAverage, make_similarity, save_centre
 from saywhat.similarity.null import null_scores
 from saywhat.text.normalise import length_group, word_count
 
@@ -58,10 +59,10 @@ class AuditReports:
         watch: may wrap the chatbot, to see each reply as it comes.
     """
 
-    begin: Callable[[str], None] = lambda text: None
-    sent: Callable[[int], None] = lambda number: None
-    watch: Callable[[Chatbot, Similarity], Chatbot] = lambda chatbot, similarity: chatbot
-    target: Callable[[Finding, int, int], None] = lambda found, done, total: None
+    begin: Callable[[str], None] = lambda _: None
+    sent: Callable[[int], None] = lambda _: None
+    watch: Callable[[Chatbot, Similarity], Chatbot] = lambda chatbot, _: chatbot
+    target: Callable[[Finding, int, int], None] = lambda *_: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +86,8 @@ def audit(
 ) -> AuditResult:
     """Ask a chatbot to say each target, and report what it took.
 
-    The same settings again resume an unfinished run. A run that a budget ends is a valid partial result: targets that were
-    not reached are *unmeasured*.
+    The same settings again resume an unfinished run. A run that a budget ends is a valid partial
+    result: targets that were not reached are *unmeasured*.
 
     Args:
         settings: of the run.
@@ -112,10 +113,13 @@ def audit(
     limits = Limits(total=settings.limits.queries, seconds=settings.limits.seconds)
     with opened as folder, Ledger(folder.file("ledger.sqlite"), limits) as ledger:
         folder.annotate(chatbot={"name": chatbot.name, "fingerprint": chatbot.fingerprint})
+        if isinstance(parts.similarity, CentredEmbeddingAverage):
+            save_centre(parts.similarity.centre, folder.file("centre.npy"))
         at_most = len(parts.targets) * settings.search.budget
         reports.begin(
-            f"Auditing {chatbot.name} · {len(parts.targets):,} targets · {name} · at most {at_most:,} queries · "
-            f"seed {settings.seed}{' · resumed' if folder.resumed else ''} · {folder.path}"
+            f"Auditing {chatbot.name} · {len(parts.targets):,} targets · {name} · "
+            f"at most {at_most:,} queries · seed {settings.seed}"
+            f"{' · resumed' if folder.resumed else ''} · {folder.path}"
         )
         watched, attempts_each = reports.watch(chatbot, parts.similarity), settings.limits.attempts
         asker = ledger.chatbot(
@@ -128,7 +132,9 @@ def audit(
         summary = _summarise(settings, parts, findings, counts, attempts, status, chatbot.name)
         if real:
             rng = np.random.default_rng(derive_seed(settings.seed, "real-input"))
-            summary["real_input"] = _table(settings, real, rng, chatbot.name, "real-input")["groups"]
+            summary["real_input"] = _table(settings, real, rng, chatbot.name, "real-input")[
+                "groups"
+            ]
         folder.write_jsonl("findings.jsonl", findings)
         folder.write_json("summary.json", summary)
         folder.finish(status)
@@ -137,8 +143,8 @@ def audit(
             reasons = sorted({" ".join(found.reason.split()) for found in findings})
             more = [f"and {len(reasons) - 3:,} more reasons"] if len(reasons) > 3 else []
             raise InconclusiveError(
-                f"None of the {len(findings)} targets could be measured ({'; '.join(reasons[:3] + more)}). "
-                f"See {folder.path}."
+                f"None of the {len(findings)} targets could be measured "
+                f"({'; '.join(reasons[:3] + more)}). See {folder.path}."
             )
         return AuditResult(folder.path, summary, findings)
 
@@ -151,7 +157,9 @@ def _make(settings: AuditSettings) -> _Parts:
     method = settings.search.method
     reference = load_reference(settings.reference)
     if not reference and method in FROM_REFERENCE:
-        raise SetupError(f"The search {method!r} needs a reference corpus; give one with --reference.")
+        raise SetupError(
+            f"The search {method!r} needs a reference corpus; give one with --reference."
+        )
     generator = load_generator(settings.generator) if method in GUIDED else None
     reasons = {t.text: reason for t in targets if (reason := unmeasurable(t.text, similarity))}
     search = make_search(method, SearchParts(similarity, generator, reference))
@@ -172,7 +180,9 @@ def load_targets(name: str, *, limit: int | None = None) -> list[Target]:
     built_in = {path.stem: path for path in (ASSETS / "targets").glob("*.jsonl")}
     path = built_in.get(name, Path(name))
     if name not in built_in and not path.exists() and path.suffix == "" and "/" not in name:
-        raise UnknownNameError("target list", name, [*built_in, "a path of a .txt, .csv, .tsv or .jsonl file"])
+        raise UnknownNameError(
+            "target list", name, [*built_in, "a path of a .txt, .csv, .tsv or .jsonl file"]
+        )
     return limit_per_group(read_targets(path), limit)
 
 
@@ -219,7 +229,8 @@ def _search(
         for attempt in log.recover():
             done.setdefault(attempt.target, []).append(attempt)
         whole = len(done) // size * size if len(done) < len(wanted) else len(done)
-        # a batch that was cut in the middle is asked again, from the ledger: every total stays what it would have been
+        # a batch that was cut in the middle is asked again, from the ledger: every total stays
+        # what it would have been
         again = {target.text for target in wanted[whole:]}
         log.recover(lambda attempts: attempts[0].target not in again)
         done = {text: attempts for text, attempts in done.items() if text not in again}
@@ -270,7 +281,8 @@ def _summarise(
         status=status,
         rng=rng,
     )
-    # the null: what this chatbot says anyway. Ordinary replies if they are known, else what the search got
+    # the null: what this chatbot says anyway. Ordinary replies if they are known, else what the
+    # search got
     replies = [pair.reply for pair in parts.reference] or [
         attempt.reply for group in attempts for attempt in group if attempt.reply
     ]
@@ -282,7 +294,7 @@ def _summarise(
 def _real_input(
     settings: AuditSettings, parts: _Parts, ledger: Ledger, chatbot: Chatbot
 ) -> list[Finding]:
-    """Ask the human query before each target that has one (Table 1, "Real Input"), in phase ``verify``."""
+    """Ask the human query before each target that has one (Table 1), in phase ``verify``."""
     targets = [t for t in parts.targets if t.query and t.text not in parts.reasons]
     if not targets or not settings.search.real_input or parts.search.name == "real-input":
         return []
@@ -290,7 +302,15 @@ def _real_input(
     asker = ledger.chatbot(chatbot, phase="verify", attempts=settings.limits.attempts)
     try:
         asked = list(
-            run_search(search, targets, asker, parts.similarity, budget=1, seed=settings.seed, batch_targets=256)
+            run_search(
+                search,
+                targets,
+                asker,
+                parts.similarity,
+                budget=1,
+                seed=settings.seed,
+                batch_targets=256,
+            )
         )
     except BudgetError:
         return []
@@ -323,7 +343,7 @@ def report(
     run: dict[str, Any],
     attempts: Sequence[Sequence[Attempt]],
 ) -> str:
-    """Write the HTML report of a run: curves against threshold and queries, and the real inputs beside it."""
+    """Write the HTML report of a run: both curves, and the real inputs beside it."""
     baseline = [
         {"chatbot": summary["chatbot"], "method": "real-input", "null_mean": None, **group}
         for group in summary.get("real_input", [])

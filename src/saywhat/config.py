@@ -81,7 +81,7 @@ class DecodingSettings(Section):
 
 
 class ChatbotSettings(Section):
-    """``saywhat train chatbot``: the built-in kind of chatbot (Section 4.1 of the paper)."""
+    """``saywhat train-chatbot``: the built-in kind of chatbot (Section 4.1 of the paper)."""
 
     network: NetworkSettings = NetworkSettings()
     training: SupervisedSettings = SupervisedSettings(
@@ -123,7 +123,7 @@ class ReinforceSettings(Section):
     """``paper``: equations (4) and (5) as printed, with their factor pi; ``reinforce``: without."""
     advantage: Literal["leave_one_out", "best_of_k", "reward"] = "leave_one_out"
     """Baseline of the ``reinforce`` estimator; ``reward`` is none."""
-    steps: int = Field(default=1500, ge=1)
+    steps: int = Field(default=1000, ge=1)
     """Updates at most."""
     targets: int = Field(default=32, ge=1)
     """Targets a step (the paper's batch is 16)."""
@@ -204,7 +204,8 @@ class AuditSettings(Section):
     generator: str = "builtin"
     """Generator: ``builtin`` or a folder."""
     targets: str = "sample"
-    """Targets: a built-in list (``sample``, ``test``, ``validation``) or the path of a text, CSV or JSONL file."""
+    """Targets: a built-in list (``sample``, ``test``, ``validation``) or the path of a text, CSV
+    or JSONL file."""
     limit: int | None = Field(default=None, ge=1)
     """First targets of each group only (for trying out)."""
     reference: str = "builtin"

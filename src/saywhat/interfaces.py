@@ -1,7 +1,7 @@
 """The nouns on one page: what a chatbot, a similarity and a search are. Text in, text out.
 
-Every implementation of these is run through one contract suite (``tests/contract``). New behaviour round a chatbot is
-a wrapper that is itself a chatbot, never a subclass.
+Every implementation of these is run through one contract suite (``tests/contract``). New behaviour
+round a chatbot is a wrapper that is itself a chatbot, never a subclass.
 """
 
 import random
@@ -49,7 +49,8 @@ class Similarity(Protocol):
     def score(self, replies: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Score replies against targets, pairwise and in order.
 
-        Equal non-empty texts of known words give 1; empty text or text of unknown words only gives 0.
+        Equal non-empty texts of known words give 1; empty text or text of unknown words only gives
+        0.
         """
         ...
 
@@ -65,8 +66,8 @@ class Ask(Protocol):
     def __call__(self, queries: Sequence[str]) -> list[Attempt]:
         """Ask queries for the current target.
 
-        Returns attempts in order, numbered on from the last one. The list is shorter than ``queries`` when the target's
-        budget ends in the middle of it.
+        Returns attempts in order, numbered on from the last one. The list is shorter than
+        ``queries`` when the target's budget ends in the middle of it.
         """
         ...
 
@@ -92,7 +93,7 @@ class Search(Protocol):
 
 @runtime_checkable
 class OneShotSearch(Search, Protocol):
-    """A search whose queries do not depend on the replies, so that many targets can share a batch."""
+    """A search whose queries do not depend on the replies: many targets can share a batch."""
 
     def plan(
         self, targets: Sequence[Target], *, budget: int, rngs: Sequence[random.Random]

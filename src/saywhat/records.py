@@ -1,6 +1,7 @@
 """The records that cross stages, and their JSON Lines form.
 
-They are frozen, hold text and numbers only, and know nothing of models. The words are those of the project's glossary:
+They are frozen, hold text and numbers only, and know nothing of models. The words are those of the
+project's glossary:
 a *target* is the sentence we want to hear, a *query* what is sent, a *reply* what came back.
 """
 
@@ -22,7 +23,8 @@ class Target:
 
     Attributes:
         text: the sentence (O* in the paper).
-        list: the target list that it belongs to, for example ``"generated"``, ``"real"`` or ``"custom"``.
+        list: the target list that it belongs to, for example ``"generated"``, ``"real"`` or
+            ``"custom"``.
         length: its length group, for example ``"4-6"`` words; ``""`` when it has none.
         query: for *real* targets the human query that came before it; else ``""``.
         seen: whether the same text (normalised) is among the generator's training replies.
@@ -50,7 +52,8 @@ class Attempt:
     Attributes:
         target: the target's text.
         query: what was asked (``I`` in the paper).
-        nth: 1 for the first query of this target, in the order asked; 0 for a free look-up of a known pair.
+        nth: 1 for the first query of this target, in the order asked; 0 for a free look-up of a
+            known pair.
         reply: what came back (``O``); ``None`` when the chatbot failed, which is never a result.
         similarity: of the reply to the target; ``None`` when there is no reply.
         error: why there is no reply; ``""`` otherwise.
@@ -78,7 +81,8 @@ class Finding:
         reply: the chatbot's reply to it.
         similarity: of that reply to the target; ``None`` if unmeasured.
         exact: whether the reply equals the target after normalisation.
-        queries_to_first_success: ``nth`` of the first attempt at or over the threshold; ``None`` if there is none.
+        queries_to_first_success: ``nth`` of the first attempt at or over the threshold; ``None``
+            if there is none.
         asked: the number of queries asked for this target.
         failed: how many of them the chatbot failed to answer.
         echo: share of the target's words that the query already holds, in [0, 1].
@@ -130,11 +134,17 @@ def from_json(kind: type[Record], line: str) -> Record:
     try:
         data: Any = json.loads(line)
     except ValueError as error:
-        raise CorpusError(f"Expected one JSON object a line, got {line[:60]!r} ({error}).") from error
+        raise CorpusError(
+            f"Expected one JSON object a line, got {line[:60]!r} ({error})."
+        ) from error
     if not isinstance(data, dict):
-        raise CorpusError(f"Expected a JSON object with the keys {sorted(fields)}, got {line[:60]!r}.")
+        raise CorpusError(
+            f"Expected a JSON object with the keys {sorted(fields)}, got {line[:60]!r}."
+        )
     if unknown := set(data) - fields:
-        raise CorpusError(f"Unknown keys {sorted(unknown)} in a {kind.__name__}; expected {sorted(fields)}.")
+        raise CorpusError(
+            f"Unknown keys {sorted(unknown)} in a {kind.__name__}; expected {sorted(fields)}."
+        )
     try:
         return kind(**data)
     except TypeError as error:
@@ -142,16 +152,16 @@ def from_json(kind: type[Record], line: str) -> Record:
 
 
 def read_jsonl(kind: type[Record], path: Path) -> Iterator[Record]:
-    """Read records from a JSON Lines file; a torn last line (no newline) is ignored, as after a crash.
+    """Read records from a JSON Lines file; a torn last line, as after a crash, is ignored.
 
     Raises:
-        CorpusError: the file is missing or not UTF-8, or a complete line is not a record of this kind (the message names
-            the line).
+        CorpusError: the file is missing or not UTF-8, or a complete line is not a record of this
+            kind (the message names the line).
     """
     number = 0
     try:
         with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(lines, start=1):  # noqa: B007  (named in the error)
                 if not line.endswith("\n"):
                     return
                 yield from_json(kind, line)
@@ -160,7 +170,9 @@ def read_jsonl(kind: type[Record], path: Path) -> Iterator[Record]:
     except OSError as error:
         raise CorpusError(f"Expected a JSON Lines file at {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 (after line {number}); save it as UTF-8.") from error
+        raise CorpusError(
+            f"{path} is not UTF-8 (after line {number}); save it as UTF-8."
+        ) from error
 
 
 def write_jsonl(records: Iterable[Target | Pair | Attempt | Finding], path: Path) -> None:

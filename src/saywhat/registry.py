@@ -1,7 +1,8 @@
-"""Names to implementations. Nothing is imported until it is made; third parties join by entry point.
+"""Names to implementations: imported when made; third parties join by entry point.
 
-Groups of entry points: ``saywhat.chatbots`` (a factory ``(argument: str) -> Chatbot``), ``saywhat.similarities`` and
-``saywhat.searches``. A third-party name is the entry point's own, and never shadows a built-in one.
+Groups of entry points: ``saywhat.chatbots`` (a factory ``(argument: str) -> Chatbot``) and
+``saywhat.similarities``. A third-party name is the entry point's own, and never
+shadows a built-in one.
 """
 
 import importlib
@@ -11,16 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from saywhat.errors import SetupError, UnknownNameError
-from saywhat.interfaces import Chatbot, Similarity
+from saywhat.interfaces import Chatbot
 
 ASSETS: Final = Path(__file__).with_name("assets")
 
 # spec or prefix -> (what it is, "module:attribute", imported when made)
+_SEQ2SEQ: Final = "saywhat.chatbots.seq2seq:Seq2SeqChatbot"
 _CHATBOTS: Final[Mapping[str, tuple[str, str]]] = {
-    "builtin": ("the chatbot that ships with saywhat", "saywhat.chatbots.seq2seq:Seq2SeqChatbot"),
-    "seq2seq:DIR": ("a chatbot made by `saywhat train chatbot`", "saywhat.chatbots.seq2seq:Seq2SeqChatbot"),
+    "builtin": ("the chatbot that ships with saywhat", _SEQ2SEQ),
+    "seq2seq:DIR": ("a chatbot made by `saywhat train-chatbot`", _SEQ2SEQ),
     "python:FILE.py:FUNCTION": ("a function in a file or module", "saywhat.chatbots.callable:load"),
-    "known:NAME": ("a chatbot with a known answer (cipher, deaf, echo)", "saywhat.chatbots.known:make"),
+    "known:NAME": ("its answers are known: cipher, deaf, echo", "saywhat.chatbots.known:make"),
 }  # fmt: skip
 _SIMILARITIES: Final[Mapping[str, str]] = {
     "embedding-average": "the paper's: cosine of averaged word vectors",
@@ -38,7 +40,11 @@ _SEARCHES: Final[Mapping[str, str]] = {
 
 
 def names(kind: str) -> dict[str, str]:
-    """List what exists: name -> one line. ``kind`` is ``chatbots``, ``similarities`` or ``searches``."""
+    """List what exists: name -> one line.
+
+    Args:
+        kind: ``chatbots``, ``similarities`` or ``searches``.
+    """
     if kind == "chatbots":
         built_in = {name: text for name, (text, _) in _CHATBOTS.items()}
     else:
@@ -48,7 +54,7 @@ def names(kind: str) -> dict[str, str]:
     return built_in
 
 
-def _load(path: str) -> Any:  # noqa: ANN401  (whatever the module holds)
+def _load(path: str) -> Any:
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

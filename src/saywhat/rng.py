@@ -1,7 +1,7 @@
 """Random sources derived by name, so that no draw depends on another's order.
 
-Nothing in saywhat seeds a global source. ``derive(seed, "search", target_id)`` gives the same numbers whatever was drawn
-before it, in any order and on any number of workers.
+Nothing in saywhat seeds a global source. ``derive(seed, "search", target_id)`` gives the same
+numbers whatever was drawn before it, in any order and on any number of workers.
 """
 
 import hashlib

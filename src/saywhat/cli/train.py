@@ -38,7 +38,10 @@ def out_folder(call: Call) -> Path:
     """Give the folder of ``--out``, which a training needs."""
     if (out := call.text("out")) is None:
         raise SetupError("Expected --out DIR, the folder that keeps all of the training; got none.")
-    return Path(out)
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise SetupError(f"Expected a folder for --out, but {folder} is a file; choose another.")
+    return folder
 
 
 @final

@@ -60,7 +60,7 @@ def chitchat() -> Iterator[Conversation]:
         CorpusError: the package is not installed.
     """
     try:
-        import chitchat_dataset  # noqa: PLC0415  (40 MB of JSON: only who reads it pays for it)
+        import chitchat_dataset  # noqa: PLC0415  (40 MB of JSON: only who reads it pays)
     except ImportError as error:
         raise CorpusError(
             "The default corpus needs the package chitchat-dataset: "

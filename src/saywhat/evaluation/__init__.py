@@ -1,0 +1,1 @@
+"""Evaluation: findings, success rates, intervals, tables. No torch."""

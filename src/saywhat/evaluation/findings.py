@@ -17,7 +17,8 @@ def finding(
 ) -> Finding:
     """Judge one target.
 
-    The best attempt is the one of the highest similarity; of equals an exact one, then the earliest.
+    The best attempt is the one of the highest similarity; of equals an exact one, then the
+    earliest.
 
     Args:
         target: the target.

@@ -23,6 +23,25 @@ def policy_log_softmax(
     return torch.log_softmax(logits.float().masked_fill(banned, float("-inf")), dim=-1)
 
 
+def action_log_softmax(
+    logits: Float[Tensor, "actions vocab"], first: Bool[Tensor, " actions"]
+) -> Float[Tensor, "actions vocab"]:
+    """Give the same as ``policy_log_softmax`` for single positions.
+
+    Args:
+        logits: of the positions.
+        first: which of them are the first of their query.
+    """
+    banned = torch.zeros(logits.shape[1], dtype=torch.bool)
+    banned[[PAD, BOS, UNK]] = True
+    at_first = banned.clone()
+    at_first[EOS] = True
+    masked = logits.float().masked_fill(
+        torch.where(first[:, None], at_first, banned), float("-inf")
+    )
+    return torch.log_softmax(masked, dim=-1)
+
+
 def action_mask(labels: Int[Tensor, "batch time"], max_tokens: int) -> Bool[Tensor, "batch time"]:
     """Mark the positions that were chosen by the policy: up to and with the end symbol.
 

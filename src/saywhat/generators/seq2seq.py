@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from typing_extensions import override
 
 from saywhat.errors import CheckpointError
 from saywhat.generators.base import Generator, Samples
-from saywhat.generators.policy import action_mask, policy_log_softmax, sequence_log_prob
+from saywhat.generators.policy import (
+    action_log_softmax,
+    action_mask,
+    policy_log_softmax,
+    sequence_log_prob,
+)
 from saywhat.nn.checkpoint import load_model, save_model
 from saywhat.nn.decoding import Conditional, beam, greedy, sample
 from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad, shift_right
@@ -100,6 +105,23 @@ class Seq2SeqGenerator(Generator):
         """Run the decoder over given queries."""
         logits, _ = self.network.decode(shift_right(labels), memory)
         return logits
+
+    def action_log_probs(
+        self,
+        memory: Memory,
+        labels: Int[Tensor, "batch time"],
+        mask: Bool[Tensor, "batch time"],
+    ) -> Float[Tensor, "actions vocab"]:
+        """Give the policy's log-probabilities at the marked positions only, row by row.
+
+        Half of a batch of queries is padding, and the output layer is most of the work.
+        """
+        features, _ = self.network.features(shift_right(labels), memory)
+        # (B, T, E) -> (A, E) -> (A, V)
+        logits = self.network.output(features[mask])
+        first = torch.zeros_like(mask)
+        first[:, 0] = True
+        return action_log_softmax(logits, first[mask])
 
     @override
     @torch.no_grad()

@@ -154,16 +154,25 @@ class Seq2Seq(nn.Module):
         self, inputs: Int[Tensor, "batch time"], memory: Memory
     ) -> tuple[Float[Tensor, "batch time vocab"], Memory]:
         """Run the decoder over given tokens; gives logits and the memory to go on from."""
+        features, memory = self.features(inputs, memory)
+        # (B, T, E) -> (B, T, V)
+        return self.output(features), memory
+
+    def features(
+        self, inputs: Int[Tensor, "batch time"], memory: Memory
+    ) -> tuple[Float[Tensor, "batch time embedding"], Memory]:
+        """Run the decoder up to the output layer, which costs more than all the rest."""
         embedded = self.dropout(self.embedding(inputs))
         if inputs.shape[1] == 1 and not torch.is_grad_enabled():
             outputs, hidden, cell = self._single_step(embedded[:, 0], memory)
         else:
             outputs, (hidden, cell) = self.decoder(embedded, (memory.hidden, memory.cell))
-        features = self._with_context(outputs, memory)
-        # (B, T, H) -> (B, T, E) -> (B, T, V)
-        projected = self.dropout(torch.tanh(self.project(features)))
-        logits = functional.linear(projected, self.embedding.weight, self.output_bias)
-        return logits, Memory(hidden, cell, memory.outputs, memory.mask)
+        projected = torch.tanh(self.project(self._with_context(outputs, memory)))
+        return self.dropout(projected), Memory(hidden, cell, memory.outputs, memory.mask)
+
+    def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
+        """Give the logits of features."""
+        return functional.linear(features, self.embedding.weight, self.output_bias)
 
     def _single_step(
         self, inputs: Float[Tensor, "batch embedding"], memory: Memory

@@ -22,7 +22,7 @@ from saywhat.records import Attempt, Finding, Pair, Target, to_json
 from saywhat.runs.attempts import AttemptLog
 from saywhat.runs.files import LOCK, acquire, is_leftover, make_new_folder, write_atomically
 from saywhat.runs.provenance import command_line, provenance, utc_now
-from saywhat.runs.settings import differences, plain, settings_hash
+from saywhat.runs.settings import binding, differences, plain, settings_hash
 
 Status = Literal["running", "complete", "partial", "failed"]
 SCHEMA: Final = 1
@@ -93,7 +93,7 @@ class RunFolder:
                 continue
             folder = cls(path, lock=acquire(path), clock=clock)
             if _unfinished(path, name, digest, seed):  # not finished before we had the lock
-                folder._resume()
+                folder._resume(settings)
                 return folder
             folder.close()
         path = make_new_folder(root, f"{clock():%Y-%m-%dT%H-%M-%S}-{name}-{digest}")
@@ -127,7 +127,7 @@ class RunFolder:
         try:
             if (path / _RUN).exists():
                 _refuse_differences(path, name, settings, seed=seed)
-                folder._resume()
+                folder._resume(settings)
             else:
                 path.chmod(0o700)
                 folder._begin(name, settings, seed=seed, device=device)
@@ -219,7 +219,7 @@ class RunFolder:
         }
         self.write_json(_RUN, self._run)  # last: a folder with run.json has everything
 
-    def _resume(self) -> None:
+    def _resume(self, settings: Mapping[str, Any]) -> None:
         self.resumed = True
         self._run = _read_run(self.path)
         if self.status == "complete":
@@ -227,6 +227,7 @@ class RunFolder:
         for file in list(self.path.iterdir()):
             if is_leftover(file.name):
                 file.unlink()
+        self.write_text(_CONFIG, yaml.safe_dump(plain(settings), sort_keys=False))
         facts = provenance(device=self._run["device"], clock=self._clock)
         entry = {key: facts[key] for key in ("date", "version", "commit", "dirty")}
         self.annotate(status="running", finished=None, resumed=[*self._run["resumed"], entry])
@@ -299,8 +300,8 @@ def _refuse_differences(path: Path, name: str, settings: Mapping[str, Any], *, s
             "Choose another folder."
         )
     different = differences(
-        {**stored, "name of the run": run["name"], "seed of the run": run["seeds"]["run"]},
-        {**settings, "name of the run": name, "seed of the run": seed},
+        {**binding(stored), "name of the run": run["name"], "seed of the run": run["seeds"]["run"]},
+        {**binding(settings), "name of the run": name, "seed of the run": seed},
     )
     if different:
         raise SetupError(

@@ -3,11 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+FREE_SECTIONS: Final = frozenset({"limits"})
+"""Sections that may change between a run and its resumption: they end a run, and change no
+result."""
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """Give 8 hexadecimal digits of the settings' canonical JSON: key order does not matter.
+    """Give 8 hexadecimal digits of the binding settings' canonical JSON: key order does not matter.
 
     Args:
         settings: plain JSON values.
@@ -19,8 +23,18 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
         >>> settings_hash({"a": 1, "b": 2}) == settings_hash({"b": 2, "a": 1})
         True
     """
-    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(binding(settings), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
+
+
+def binding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the sections that are free to change.
+
+    Example:
+        >>> binding({"seed": 1, "limits": {"queries": 5}})
+        {'seed': 1}
+    """
+    return {key: value for key, value in settings.items() if key not in FREE_SECTIONS}
 
 
 def plain(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ class CentredEmbeddingAverage:
             )
         self._vector = _sentence_vector(vectors, centre.astype(np.float64), cached_texts)
         self._dim = vectors.dim
+        self.centre: Float32[np.ndarray, " dim"] = centre
 
     @property
     def name(self) -> str:

@@ -1,17 +1,21 @@
 """Similarity names to similarities."""
 
 import importlib.metadata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float32
 
-from saywhat.errors import SetupError, UnknownNameError
+from saywhat.corpora.conversations import chitchat
+from saywhat.corpora.splits import split
+from saywhat.errors import UnknownNameError
 from saywhat.interfaces import Similarity
 from saywhat.similarity.embedding_average import (
     CentredEmbeddingAverage,
     EmbeddingAverage,
+    fit_centre,
     load_centre,
 )
 from saywhat.similarity.exact import Exact
@@ -28,27 +32,37 @@ def make_similarity(
     Args:
         name: one of ``NAMES``, or that of an entry point in the group ``saywhat.similarities``.
         vectors: what ``load_vectors`` takes.
-        centre: the mean vector that ``embedding-average-centred`` removes, or its file; it must have been fitted on the same
-            vectors.
+        centre: the mean vector that ``embedding-average-centred`` removes, or the file of the one
+            that belongs to the default vectors. With a file and other vectors the centre is fitted
+            anew, on the text that the built-in chatbot was trained on.
 
     Raises:
         UnknownNameError: there is no such similarity.
         SetupError: the word vectors cannot be read, or the centre does not fit them.
+        CorpusError: a centre has to be fitted and the conversations are not installed.
     """
     if name == "exact":
         return Exact()
     if name == "embedding-average":
         return EmbeddingAverage(load_vectors(vectors))
     if name == "embedding-average-centred":
-        array = load_centre(centre) if isinstance(centre, Path) else centre
-        if vectors != GLOVE_6B_50D and isinstance(centre, Path):
-            raise SetupError(
-                f"The stored centre belongs to {GLOVE_6B_50D}; with other word vectors use embedding-average, "
-                "or fit a centre (saywhat.similarity.fit_centre) and give it."
-            )
-        return CentredEmbeddingAverage(load_vectors(vectors), array)
+        loaded = load_vectors(vectors)
+        if not isinstance(centre, Path):
+            return CentredEmbeddingAverage(loaded, centre)
+        # the shipped centre belongs to the default vectors; for others it is fitted on the same
+        # text
+        array = (
+            load_centre(centre) if vectors == GLOVE_6B_50D else fit_centre(loaded, _chat_texts())
+        )
+        return CentredEmbeddingAverage(loaded, array)
     for point in importlib.metadata.entry_points(group="saywhat.similarities"):
         if point.name == name:
             made: Similarity = point.load()()
             return made
     raise UnknownNameError("similarity", name, NAMES)
+
+
+def _chat_texts() -> Iterator[str]:
+    for conversation in split(chitchat())["chatbot"]:
+        for turn in conversation.turns:
+            yield from turn

@@ -29,7 +29,7 @@ from torch import Tensor
 from saywhat.config import ReinforceSettings
 from saywhat.errors import InconclusiveError, SetupError
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.generators.policy import action_mask, policy_log_softmax, sequence_log_prob
+from saywhat.generators.policy import action_mask
 from saywhat.interfaces import Similarity
 from saywhat.ledger import LedgeredChatbot
 from saywhat.nn.checkpoint import (
@@ -121,8 +121,7 @@ class Reinforce:
             )
         self._folder.mkdir(parents=True, exist_ok=True)
         self._identity = self._identify(pool, chosen)
-        self._restore()
-        if self._step_number == 0:
+        if not self._restore():
             self._judge(self._validate(chosen, 0))
             self._save()
         saved = time.monotonic()
@@ -206,13 +205,22 @@ class Reinforce:
         generator.train(settings.dropout > 0)
         rng = torch.Generator().manual_seed(derive_seed(self._seed, "reinforce-dropout", step))
         with dropout_from(rng), autocast(settings.precision):
-            logits = generator.logits(generator.memory(targets, settings.samples), labels)
+            memory = generator.memory(targets, settings.samples)
+            log_probs = generator.action_log_probs(memory, labels, mask)
         with torch.no_grad(), autocast(settings.precision):
-            frozen = self._frozen.logits(self._frozen.memory(targets, settings.samples), labels)
-        log_probs, reference = policy_log_softmax(logits), policy_log_softmax(frozen)
-        divergence = losses.kl_to_reference(log_probs, reference, mask)
-        spread = losses.entropy(log_probs, mask)
-        loss = self._policy_loss(sequence_log_prob(log_probs, labels, mask), *outcome)
+            memory = self._frozen.memory(targets, settings.samples)
+            reference = self._frozen.action_log_probs(memory, labels, mask)
+        # (A, V) -> (A,) -> (B,): the actions of a query add up to its log-probability
+        chosen = log_probs.gather(-1, labels[mask][:, None])[:, 0]
+        rows = mask.nonzero()[:, 0]
+        log_prob = chosen.new_zeros(len(labels)).index_add(0, rows, chosen)
+        each = torch.ones(len(chosen), 1, dtype=torch.bool)
+        divergence = losses.kl_to_reference(log_probs[:, None], reference[:, None], each)
+        divergence = divergence * (len(chosen) / len(labels))
+        # without a weight it is only watched: no graph over (actions x vocabulary) for it
+        with torch.set_grad_enabled(settings.entropy > 0):
+            spread = losses.entropy(log_probs[:, None], each)
+        loss = self._policy_loss(log_prob, *outcome)
         loss = loss + settings.kl * divergence - settings.entropy * spread
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -284,11 +292,11 @@ class Reinforce:
         }
         save_state(self._folder, str(self._step_number), numbers=numbers, tensors=tensors)
 
-    def _restore(self) -> None:
+    def _restore(self) -> bool:
         found = load_state(self._folder, self._identity)
         if found is None:
             self._metrics.keep_until(0)
-            return
+            return False
         numbers, tensors = found
         for prefix, module in (("model.", self._generator), ("reference.", self._frozen)):
             load_weights(module, without_prefix(prefix, tensors), source=self._folder)
@@ -296,3 +304,4 @@ class Reinforce:
         self._step_number, self._asked = numbers["step"], numbers["asked"]
         self._best, self._stalls = numbers["best"], numbers["stalls"]
         self._metrics.keep_until(self._step_number)
+        return True
