@@ -4,7 +4,7 @@ behind."""
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ def _files(workplace: Path) -> None:
         "torn-pairs.jsonl": '{"query": "hi", "reply": "you"}\n{"query": "hi"}\n',
         "torn-talks.jsonl": '["hi", "you"]\n{"turns": 3}\n',
         "columns.csv": "sentence\nhi\n",
-        "keys.yaml": "version: 1\naudit:\n  serach: {budget: 3}\n  search: {budget: 0}\n  limit: many\n",
+        "keys.yaml": "version: 1\n"
+        "audit:\n  serach: {budget: 3}\n  search: {budget: 0}\n  limit: many\n",
         "torn.yaml": "audit: [1\n",
         "bot.py": BOT,
         "broken.py": "def reply(query:\n",
@@ -215,13 +216,7 @@ def test_all_mistakes_in_settings_are_told_at_once(saywhat: CommandLine) -> None
     code, out, said = saywhat(*AUDIT[:-2], *wrong)
     head, *lines = said.splitlines()
     assert (code, out, head) == (2, "", "error: 5 settings cannot be used:")
-    assert [line.split(":")[0].strip() for line in lines] == [
-        "audit.serach",
-        "audit.x.y",
-        "audit.search.budget",
-        "audit.similarity.threshold",
-        "audit.limit",
-    ] or sorted(line.split(":")[0].strip() for line in lines) == [
+    assert sorted(line.split(":")[0].strip() for line in lines) == [
         "audit.limit",
         "audit.search.budget",
         "audit.serach",
@@ -381,7 +376,7 @@ def _finished(saywhat: CommandLine, folder: Path) -> dict[str, bytes | None]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def _kept(before: dict[str, bytes | None]) -> bool:
+def _kept(before: Mapping[str, bytes | None]) -> bool:
     return all(Path(path).read_bytes() == data for path, data in before.items())
 
 

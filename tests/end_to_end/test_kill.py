@@ -7,7 +7,6 @@ what was sent is known from outside, without the ledger's word.
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -24,18 +23,19 @@ from saywhat.corpora.files import read_pairs
 from saywhat.corpora.splits import part_of
 from saywhat.ledger import Ledger
 from saywhat.records import PHASES
+from saywhat.rng import derive
 
-pytestmark = pytest.mark.timeout(400)  # each runs several processes on what may be a busy machine
+pytestmark = pytest.mark.timeout(900)  # each runs several processes on what may be a busy machine
 
-PATIENCE = 150.0  # seconds that a process may take to get to the moment of its death, or to its end
-BATCH = 16
+PATIENCE = 240.0  # seconds that a process may take to get to the moment of its death, or to its end
+BATCH = 32
 WITNESS = """
-import json, os
+import json, os, time
 from saywhat.registry import load_chatbot
 
-def write(word, queries):
+def write(queries):
     log = os.open(os.environ["WITNESS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(log, (json.dumps([word, queries]) + "\\n").encode())
+    os.write(log, (json.dumps(queries) + "\\n").encode())
     os.close(log)
 
 class Witness:
@@ -44,27 +44,30 @@ class Witness:
         self.name, self.fingerprint = self.inner.name, self.inner.fingerprint
 
     def reply(self, queries):
-        write("sent", list(queries))
+        write(list(queries))
+        time.sleep(0.03)  # so that there is time to kill it
         return self.inner.reply(queries)
 
 chatbot = Witness()
 """
+# at most 7 words, so that the built-in chatbot computes each batch as one tile
 WAYS = (
-    "hi {}", "tell me about {}", "do you like {}", "what do you think about {}",
-    "i saw {} with my friend yesterday", "my sister says that {} is the best thing ever",
-    "is {} good", "i really hate {}", "have you ever been to a place with {}", "why {}",
+    "hi {}", "why {}", "do you like {}", "what do you think about {}", "tell me about {} please",
+    "my sister says that {} is great", "have you ever been to see {}", "i really hate {}",
+    "is {} good", "i saw {} again yesterday",
 )  # fmt: skip
 THINGS = (
-    "dogs", "pizza", "school", "music", "the beach", "football", "coffee", "snow", "math", "cars",
-    "books", "the city", "movies", "ice cream", "my job", "horses", "tea", "the weather", "dancing",
-    "rain", "video games", "my mother", "new york", "cooking", "summer", "chemistry", "guitars",
+    "dogs", "pizza", "school", "music", "football", "coffee", "snow", "math", "cars", "books",
+    "texas", "movies", "candy", "work", "horses", "tea", "weather", "dancing", "rain", "games",
+    "mothers", "london", "cooking", "summer", "chemistry", "guitars", "birds",
 )  # fmt: skip
 TRAINING = (
-    "--preset tiny --similarity embedding-average-centred --set lists.per_length=1 --set "
-    f"lists.validation_per_length=1 --set collect.batch_size={BATCH} --set collect.posts=200 --set "
-    "lists.utterances=60 --set pretrain.training.precision=fp32 --set reinforce.precision=fp32 "
-    "--set reinforce.steps=9 --set reinforce.validate_every=3 --set reinforce.samples=4 --set "
-    "reinforce.reward_cut=0.05 --set reinforce.learning_rate=0.01"
+    f"--preset tiny --similarity embedding-average-centred --set collect.batch_size={BATCH} "
+    "--set collect.posts=200 --set lists.per_length=1 --set lists.validation_per_length=1 "
+    "--set lists.utterances=40 --set pretrain.training.max_tokens=7 --set reinforce.steps=9 "
+    "--set pretrain.training.precision=fp32 --set reinforce.precision=fp32 "
+    "--set reinforce.validate_every=3 --set reinforce.samples=4 --set reinforce.reward_cut=0.05 "
+    "--set reinforce.learning_rate=0.01"
 ).split()
 AUDIT = (
     "audit --method random --budget 6 --set search.batch_targets=2 --targets targets.txt "
@@ -74,7 +77,7 @@ AUDIT = (
 
 def _conversations() -> str:
     """Write 54 conversations of ten turns: 30 of posts, 8 for each held-out part."""
-    rng = random.Random(1)
+    rng = derive(1, "talks")
     sentences = [way.format(thing) for way in WAYS for thing in THINGS]
     rng.shuffle(sentences)
     wanted = Counter(posts=30, validation=8, generated=8, real=8)
@@ -139,7 +142,7 @@ class Place:
     def sent(self) -> list[str]:
         """Give every query that reached the chatbot, in order."""
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
-        return [query for line in lines for query in json.loads(line)[1]]
+        return [query for line in lines for query in json.loads(line)]
 
     def stored(self, ledger: str) -> set[str]:
         """Give the queries whose replies a ledger holds."""
@@ -277,10 +280,12 @@ def audits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, set[str], P
     """An audit that was killed twice, with the queries that were in flight; one that was not."""
     place, whole = (Place(tmp_path_factory.mktemp("audit") / "here") for _ in range(2))
     in_flight: set[str] = set()
-    for targets in (4, 12):  # six attempts each
-        place.kill(
-            *AUDIT, "--out", "run", when=lambda: place.lines("run/attempts.jsonl") >= 6 * targets
-        )
+    for attempts in (4 * 6, 12 * 6):  # six for each of 24 targets
+
+        def so_far(attempts: int = attempts) -> bool:
+            return place.lines("run/attempts.jsonl") >= attempts
+
+        place.kill(*AUDIT, "--out", "run", when=so_far)
         in_flight |= set(place.sent()) - place.stored("run/ledger.sqlite")
         assert place.lines("run/attempts.jsonl") < 6 * 24, "nothing was left to resume"
         assert not (place.folder / "run/findings.jsonl").exists()

@@ -163,10 +163,10 @@ def test_a_malformed_line_is_named(tmp_path: Path, name: str, text: str, message
 @pytest.mark.parametrize("name", ["x.txt", "x.tsv", "x.jsonl"])
 def test_what_is_not_utf8_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_bytes(b'["a", "b"]\n["caf\xe9", "b"]\n'.replace(b'", "', b"\t"))
-    with pytest.raises(CorpusError, match="not UTF-8|not JSON") as caught:
+    lines = b'["a", "b"]\n["caf\xe9", "b"]\n'
+    path.write_bytes(lines.replace(b", ", b"\t") if name == "x.tsv" else lines)
+    with pytest.raises(CorpusError, match="line 2: not UTF-8"):
         list(read_conversations(path))
-    assert name == "x.jsonl" or "line 2: not UTF-8" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "x.jsonl.xz"])
@@ -211,7 +211,7 @@ def test_pairs_in_columns_are_taken_as_they_are(tmp_path: Path) -> None:
     [
         ("", "holds no"),
         ('{"query": "a"}\n', "line 1"),
-        ('{"query": "a", "reply": "b"}\n{"query": "a", "reply": 5}\n', "line 2: Expected a query"),
+        ('{"query": "a", "reply": "b"}\n{"query": "a", "reply": 5}\n', "line 2: "),
         ('{"query": "a", "reply": "b", "x": 1}\n', "Unknown keys"),
     ],
 )

@@ -55,6 +55,13 @@ def test_leave_one_out_by_hand() -> None:
     torch.testing.assert_close(losses.leave_one_out(row(0.9, 0.1, 0.2), ALL), expected)
 
 
+def test_equal_rewards_have_exactly_no_advantage() -> None:
+    # 0.1 is no sum of powers of two: a mean of eight of them is not always itself
+    for value in (0.1, 0.7, 1 / 3):
+        rewards = torch.full((5, 8), value)
+        assert not losses.leave_one_out(rewards, torch.ones(5, 8, dtype=torch.bool)).any()
+
+
 def test_best_of_k_by_hand() -> None:
     # without the best, the best would be 0.4: it adds 0.5; the others add nothing
     torch.testing.assert_close(losses.best_of_k(row(0.4, 0.9, 0.1), ALL), row(0.0, 0.5, 0.0))

@@ -180,7 +180,7 @@ def _from_table(path: Path, text: str) -> list[Target]:
     try:
         rows: list[Mapping[str, str | None]] = list(table)
     except csv.Error as error:
-        raise CorpusError(f"{path}, line {table.line_num}: not a table ({error}).") from error
+        raise CorpusError(f"{path}, line {table.line_num + 1}: not a table ({error}).") from error
     if "text" not in (table.fieldnames or []):
         raise CorpusError(
             f"{path} needs a column named 'text'; its columns are {table.fieldnames}."

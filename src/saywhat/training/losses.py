@@ -42,10 +42,12 @@ def leave_one_out(
         >>> leave_one_out(torch.tensor([[1.0, 0.0, 0.5]]), torch.tensor([[True, True, False]]))
         tensor([[ 1., -1.,  0.]])
     """
-    known = torch.where(answered, rewards, torch.zeros_like(rewards))
-    others = answered.sum(dim=1, keepdim=True) - 1
-    baseline = (known.sum(dim=1, keepdim=True) - known) / others.clamp(min=1)
-    return torch.where(answered & (others > 0), rewards - baseline, torch.zeros_like(rewards))
+    # (T, K) -> (T, K, K): differences first, so that equal rewards give exactly 0; an optimizer
+    # that scales its steps would make much of the rounding of a mean
+    both = answered[:, :, None] & answered[:, None, :]
+    differences = rewards[:, :, None] - rewards[:, None, :]
+    total = torch.where(both, differences, torch.zeros_like(differences)).sum(dim=2)
+    return total / (answered.sum(dim=1, keepdim=True) - 1).clamp(min=1)
 
 
 def best_of_k(
