@@ -3,13 +3,13 @@
 ::
 
     SayWhatError
-    ├── SetupError            the user's set-up: printed as one line, without a traceback, exit
-    code 2 │   ├── UnknownNameError  a name or spec that does not resolve; lists what exists
+    ├── SetupError            the user's set-up: one line, no traceback, exit code 2
+    │   ├── UnknownNameError  a name or spec that does not resolve; lists what exists
     │   ├── CorpusError       a text or data file that cannot be used
     │   └── CheckpointError   weights or metadata that do not fit
     ├── ChatbotError          the chatbot failed on a query (carries the query); never a result
-    ├── BudgetError           a hard limit on queries or time was reached; what was bought stays
-    valid └── InconclusiveError     nothing or too little could be measured: exit code 4
+    ├── BudgetError           a hard limit was reached; what was bought stays valid
+    └── InconclusiveError     nothing or too little could be measured: exit code 4
 
 Anything else that escapes is a bug and keeps its traceback (exit code 1).
 """

@@ -46,7 +46,7 @@ class Seq2SeqChatbot:
         vocabulary: Vocabulary,
         *,
         name: str,
-        decoding: dict[str, float],
+        decoding: dict[str, float | int],
         weights_hash: str,
     ) -> None:
         self._model, self._vocabulary, self._name = model.eval(), vocabulary, name

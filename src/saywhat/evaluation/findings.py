@@ -37,9 +37,11 @@ def finding(
     if not measured:
         return _unmeasured(target, attempts, reason=reason or _why_unmeasured(attempts))
     wanted = normalise(target.text)
+    best_similarity = max(similarity for similarity, _, _ in measured)
     # a reordered reply also scores 1: an exact one among equals must not hide behind it
-    best_similarity, best, reply = min(
-        measured, key=lambda item: (-item[0], normalise(item[2]) != wanted, item[1].nth)
+    _, best, reply = min(
+        (item for item in measured if item[0] == best_similarity),
+        key=lambda item: (normalise(item[2]) != wanted, item[1].nth),
     )
     successes = [
         attempt.nth for similarity, attempt, _ in measured if reaches(similarity, threshold)
