@@ -4,6 +4,7 @@ Chatbot, reference corpus, target lists, pre-training, REINFORCE. Each stage rea
 before it wrote in the work folder, goes on from its own checkpoint, and can be run alone::
 
     ledger.sqlite            every query and reply of the training
+    reference.json           whose corpus this is: chatbot, corpus, seed and settings
     reference.jsonl.xz       (reply, query) pairs, held-out targets removed
     targets/test.jsonl       targets/validation.jsonl
     pretrain/  pretrained/   checkpoints and the pre-trained generator
@@ -26,7 +27,7 @@ from saywhat.errors import CheckpointError, CorpusError, InconclusiveError, Setu
 from saywhat.generators import Seq2SeqGenerator
 from saywhat.interfaces import Similarity
 from saywhat.ledger import Ledger, LedgeredChatbot, Limits
-from saywhat.nn.checkpoint import DESCRIPTION, read_json
+from saywhat.nn.checkpoint import DESCRIPTION, read_json, write_json
 from saywhat.records import Pair, Target, read_jsonl, write_jsonl
 from saywhat.registry import ASSETS, load_chatbot
 from saywhat.rng import fraction
@@ -42,6 +43,7 @@ from saywhat.training.reinforce import Reinforce
 from saywhat.training.supervised import Progress
 
 _REFERENCE: Final = "reference.jsonl.xz"
+_ORIGIN: Final = "reference.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +108,10 @@ class Training:
         Raises:
             CorpusError: the corpus cannot be used, or is too small for the lists.
             InconclusiveError: the chatbot answered nothing.
+            SetupError: the folder holds a corpus of another chatbot, or made with other settings.
         """
         path = self.folder / _REFERENCE
+        self._claim(load_chatbot(self.settings.chatbot).fingerprint)
         if path.exists():
             return read_pairs(path)
         self._reports.stage("Reading the corpus")
@@ -134,6 +138,22 @@ class Training:
         write_pairs(pairs, partial)
         partial.replace(path)
         return pairs
+
+    def _claim(self, fingerprint: str) -> None:
+        """Write whose corpus this folder holds, or refuse a folder that holds another's."""
+        names = {"corpus", "seed", "lists", "collect"}
+        wanted = {"chatbot": fingerprint, **self.settings.model_dump(mode="json", include=names)}
+        path = self.folder / _ORIGIN
+        if not path.exists():
+            write_json(wanted, path)
+            return
+        found = read_json(path, what="a description of a reference corpus")
+        different = sorted(key for key in wanted if found.get(key) != wanted[key])
+        if different:
+            raise SetupError(
+                f"{self.folder} holds a reference corpus made with another {', '.join(different)}; "
+                "give another --out, or the same settings."
+            )
 
     def _lists(
         self, chatbot: LedgeredChatbot, parts: dict[str, list[Conversation]], pairs: list[Pair]

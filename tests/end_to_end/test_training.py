@@ -179,3 +179,11 @@ def test_a_half_written_generator_is_no_generator(
     Training(settings, work).reinforce()
     files = [folder / "generator" / "weights.safetensors" for folder in (trained, work)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_another_chatbot_is_not_served_with_this_ones_corpus(
+    trained: Path, settings: TrainSettings
+) -> None:
+    other = settings.model_copy(update={"chatbot": "known:echo", "seed": 2})
+    with pytest.raises(SetupError, match="made with another chatbot, seed"):
+        Training(other, trained).collect()
