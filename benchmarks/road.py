@@ -128,8 +128,6 @@ def main(work: Path) -> None:
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for row in document["comparisons"]:
-        print(row)
 
 
 def pretrained_folder(work: Path) -> Path:
