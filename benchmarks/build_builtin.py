@@ -142,7 +142,7 @@ attention), answering greedily with MMI-antiLM scores (weight {description["deco
 - **Data**: {description["training_turns"]:,} human turns of the `chitchat-dataset` package 0.9.0 (MIT, BYU PCC lab), {len(pairs):,} pairs; split by
   conversation.
 - **Licence**: Apache-2.0, as saywhat; the data's licence asks for attribution to the BYU Perception, Control and Cognition lab.
-- **Command**: `{COMMAND}`, seed {description["seed"]}, commit {description["provenance"].get("commit")}, {hardware(description)}.
+- **Command**: `{COMMAND}`, seed {description["seed"]}, commit {commit(description)}, {hardware(description)}.
 - **Weights**: half precision, {{bytes}} bytes, SHA-256 `{{sha256}}`. Against single precision, {half} of {full} held-out posts get the same reply.
 - **Perplexity** on {len(parts["validation"])} held-out conversations, by epoch: {", ".join(f"{p:.1f}" for p in description["validation_perplexity"])}; the best is kept.
 - **On {len(held_out):,} held-out posts**: {len(counts):,} distinct replies; the most frequent, "{top}", {100 * times / len(replies):.1f} % of the time.
@@ -188,10 +188,16 @@ Encoder-decoder LSTM ({size.layers} layers of {size.hidden} units, embeddings of
 - **Queries**: reference {counts["reference"]["asked"]:,} asked ({counts["reference"]["sent"]:,} sent), reinforce {counts["reinforce"]["asked"]:,} asked
   ({counts["reinforce"]["sent"]:,} sent).
 - **Licence**: Apache-2.0, as saywhat.
-- **Command**: `{COMMAND}`, seed {description["settings"]["seed"]}, commit {description["provenance"].get("commit")}, {hardware(description)}.
+- **Command**: `{COMMAND}`, seed {description["settings"]["seed"]}, commit {commit(description)}, {hardware(description)}.
 - **Weights**: half precision, {{bytes}} bytes, SHA-256 `{{sha256}}`.
-- **Figures** on the test lists: `benchmarks/results/road.json`, tables in `docs/algorithms/reinforce.md`.
+- **Figures** on the test lists: `benchmarks/results/road.json`, tables in `docs/results.md`.
 """
+
+
+def commit(description: dict[str, Any]) -> str:
+    """Name the commit that a checkpoint was made on, and whether the code differed from it."""
+    facts = description["provenance"]
+    return f"{facts.get('commit')}{' with uncommitted changes' if facts.get('dirty') else ''}"
 
 
 def hardware(description: dict[str, Any]) -> str:

@@ -111,7 +111,7 @@ class Training:
             SetupError: the folder holds a corpus of another chatbot, or made with other settings.
         """
         path = self.folder / _REFERENCE
-        self._claim(load_chatbot(self.settings.chatbot).fingerprint)
+        origin = self._origin_of_corpus()
         if path.exists():
             return read_pairs(path)
         self._reports.stage("Reading the corpus")
@@ -124,6 +124,7 @@ class Training:
                     f"The corpus {self.settings.corpus} gives no post to ask "
                     f"({sum(map(len, parts.values())):,} conversations); give more of them."
                 )
+            write_json(origin, self.folder / _ORIGIN)
             self._reports.stage(f"Asking {chatbot.name} {len(utterances):,} posts")
             pairs = self._ask(chatbot, utterances)
             if not pairs:
@@ -139,14 +140,14 @@ class Training:
         partial.replace(path)
         return pairs
 
-    def _claim(self, fingerprint: str) -> None:
-        """Write whose corpus this folder holds, or refuse a folder that holds another's."""
+    def _origin_of_corpus(self) -> dict[str, Any]:
+        """Say what the reference corpus is made of, or refuse a folder that holds another's."""
         names = {"corpus", "seed", "lists", "collect"}
-        wanted = {"chatbot": fingerprint, **self.settings.model_dump(mode="json", include=names)}
+        chatbot = load_chatbot(self.settings.chatbot).fingerprint
+        wanted = {"chatbot": chatbot, **self.settings.model_dump(mode="json", include=names)}
         path = self.folder / _ORIGIN
         if not path.exists():
-            write_json(wanted, path)
-            return
+            return wanted
         found = read_json(path, what="a description of a reference corpus")
         different = sorted(key for key in wanted if found.get(key) != wanted[key])
         if different:
@@ -154,6 +155,7 @@ class Training:
                 f"{self.folder} holds a reference corpus made with another {', '.join(different)}; "
                 "give another --out, or the same settings."
             )
+        return wanted
 
     def _lists(
         self, chatbot: LedgeredChatbot, parts: dict[str, list[Conversation]], pairs: list[Pair]
