@@ -20,7 +20,7 @@ from saywhat.config import (
 from saywhat.corpora.files import read_pairs, write_pairs
 from saywhat.errors import CheckpointError, SetupError
 from saywhat.ledger import Ledger
-from saywhat.pipeline import Training
+from saywhat.pipeline import Reports, Training
 from saywhat.records import Pair, Target, read_jsonl
 from saywhat.rng import derive
 from saywhat.text.normalise import LENGTH_GROUPS, normalise
@@ -187,3 +187,14 @@ def test_another_chatbot_is_not_served_with_this_ones_corpus(
     other = settings.model_copy(update={"chatbot": "known:echo", "seed": 2})
     with pytest.raises(SetupError, match="made with another chatbot, seed"):
         Training(other, trained).collect()
+
+
+def test_a_chatbot_with_one_reply_is_trained_on_too(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    deaf = settings.model_copy(update={"chatbot": "known:deaf"})
+    Training(deaf, tmp_path / "work", Reports(stage=told.append)).run()
+    lists = {target.list for target in targets_of(tmp_path / "work", "test")}
+    assert lists == {"real"}  # its one reply is all there is to learn from: it is not held out
+    assert any("List generated" in text for text in told)

@@ -85,8 +85,17 @@ def test_the_seed_decides_the_generator(tmp_path: Path) -> None:
     assert all(map(torch.equal, first[0], second[0]))
 
 
-def test_too_few_replies_are_told(tmp_path: Path) -> None:
+def test_one_reply_is_split_by_query() -> None:
+    pairs = [Pair(f"post {i}", "no") for i in range(400)]
+    train, valid = split_by_reply(pairs)
+    assert len(train) + len(valid) == 400
+    # 3 % of 400 by a fixed hash
+    assert 0 < len(valid) < 40
+    assert not {pair.query for pair in train} & {pair.query for pair in valid}
+
+
+def test_too_few_pairs_are_told(tmp_path: Path) -> None:
     deaf = DeafChatbot("no")
-    pairs = [Pair(post, deaf.reply([post])[0]) for post in POSTS]
+    pairs = [Pair(post, deaf.reply([post])[0]) for post in POSTS[:1]]
     with pytest.raises(CorpusError, match="Collect more posts"):
         tiny(pairs, tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from saywhat.corpora.targets import (
+    frequent_replies,
     generated_candidates,
     hold_out,
     leaks,
@@ -187,3 +188,19 @@ def test_no_file_and_no_folder_are_told(tmp_path: Path) -> None:
         read_targets(tmp_path / "nowhere.txt")
     with pytest.raises(CorpusError, match="is a folder"):
         read_targets(tmp_path)
+
+
+def test_a_short_group_gives_half_of_what_it_has_when_asked_to_tell() -> None:
+    few = generated_candidates(["one two", "three four", "five six", "seven", "a b c d"])
+    told: list[str] = []
+    picked = pick(few, per_length=5, seed=1, short=told.append)
+    # 4 of 1-3 words -> 2, 1 of 4-6 words -> 0, none of 7-10
+    assert [target.length for target in picked] == ["1-3", "1-3"]
+    assert len(told) == 3
+    assert "found 4; 2 are taken" in told[0]
+
+
+def test_only_replies_over_the_share_are_frequent() -> None:
+    pairs = [Pair(str(n), "ok.") for n in range(3)] + [Pair("x", "well"), Pair("y", "so")]
+    assert frequent_replies(pairs, share=0.5) == ["ok"]  # 3 of 5
+    assert frequent_replies(pairs, share=0.6) == []  # exactly the share is not over it

@@ -9,8 +9,10 @@ corpus every pair that has one of these texts on either side, after normalisatio
 
 import csv
 import dataclasses
+import functools
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from saywhat.errors import CorpusError
@@ -19,7 +21,13 @@ from saywhat.rng import fraction
 from saywhat.text.normalise import LENGTH_GROUPS, length_group, normalise
 
 
-def pick(candidates: Iterable[Target], *, per_length: int, seed: int) -> list[Target]:
+def pick(
+    candidates: Iterable[Target],
+    *,
+    per_length: int,
+    seed: int,
+    short: Callable[[str], None] | None = None,
+) -> list[Target]:
     """Pick ``per_length`` distinct (normalised) targets of each length group, by hash.
 
     The order of the candidates does not matter: of those that normalise alike, the first by
@@ -29,9 +37,11 @@ def pick(candidates: Iterable[Target], *, per_length: int, seed: int) -> list[Ta
         candidates: what to pick from.
         per_length: how many of each length group.
         seed: which ones.
+        short: is told of a group with too few candidates, of which half are then picked: a chatbot
+            with few replies keeps some to be learned from. ``None``: that is an error.
 
     Raises:
-        CorpusError: a length group has too few candidates.
+        CorpusError: a length group has too few candidates, and ``short`` is ``None``.
     """
     groups: dict[str, dict[str, Target]] = {name: {} for name in LENGTH_GROUPS}
     for target in candidates:
@@ -41,17 +51,26 @@ def pick(candidates: Iterable[Target], *, per_length: int, seed: int) -> list[Ta
     picked: list[Target] = []
     for length, distinct in groups.items():
         ranked = sorted(distinct.items(), key=lambda item: fraction("target", seed, item[0]))
+        wanted = per_length
         if len(ranked) < per_length:
-            raise CorpusError(
-                f"Expected {per_length} distinct targets of {length} words, found {len(ranked)}; "
-                "give more utterances or ask for fewer targets."
+            shortage = (
+                f"Expected {per_length} distinct targets of {length} words, found {len(ranked)}"
             )
-        picked.extend(target for _, target in ranked[:per_length])
+            if short is None:
+                raise CorpusError(f"{shortage}; give more utterances or ask for fewer targets.")
+            wanted = len(ranked) // 2
+            short(f"{shortage}; {wanted} are taken.")
+        picked.extend(target for _, target in ranked[:wanted])
     return picked
 
 
 def pick_lists(
-    candidates: Iterable[Target], *, per_length: int, seed: int, without: Iterable[Target] = ()
+    candidates: Iterable[Target],
+    *,
+    per_length: int,
+    seed: int,
+    without: Iterable[Target] = (),
+    short: Callable[[str], None] | None = None,
 ) -> list[Target]:
     """Pick from each list of the candidates, the lists in the order in which they first come.
 
@@ -62,21 +81,27 @@ def pick_lists(
         per_length: how many of each list and length group.
         seed: which ones.
         without: what may not be picked.
+        short: as in ``pick``; it is told the list's name too.
 
     Raises:
-        CorpusError: a length group of a list has too few candidates.
+        CorpusError: a length group of a list has too few candidates, and ``short`` is ``None``.
     """
     groups: dict[str, list[Target]] = {}
     for target in candidates:
         groups.setdefault(target.list, []).append(target)
     taken = {normalise(target.text) for target in without}
     picked: list[Target] = []
-    for group in groups.values():
+    for name, group in groups.items():
         free = (target for target in group if normalise(target.text) not in taken)
-        new = pick(free, per_length=per_length, seed=seed)
+        told = None if short is None else functools.partial(_tell, short, name)
+        new = pick(free, per_length=per_length, seed=seed, short=told)
         taken |= {normalise(target.text) for target in new}
         picked += new
     return picked
+
+
+def _tell(short: Callable[[str], None], name: str, text: str) -> None:
+    short(f"List {name}: {text}")
 
 
 def generated_candidates(replies: Iterable[str], *, name: str = "generated") -> list[Target]:
@@ -87,6 +112,18 @@ def generated_candidates(replies: Iterable[str], *, name: str = "generated") -> 
 def real_candidates(pairs: Iterable[Pair], *, name: str = "real") -> list[Target]:
     """Make candidates of human turns; each keeps the human query before it."""
     return [Target(p.reply, list=name, length=length_group(p.reply), query=p.query) for p in pairs]
+
+
+def frequent_replies(pairs: Sequence[Pair], *, share: float) -> list[str]:
+    """Give the (normalised) replies that make up more than ``share`` of the pairs.
+
+    Example:
+        >>> pairs = [Pair("a", "Yes!"), Pair("b", "yes"), Pair("c", "no")]
+        >>> frequent_replies(pairs, share=0.5)
+        ['yes']
+    """
+    counts = Counter(normalise(pair.reply) for pair in pairs)
+    return sorted(reply for reply, count in counts.items() if count > share * len(pairs))
 
 
 def hold_out(pairs: Iterable[Pair], targets: Iterable[Target]) -> list[Pair]:

@@ -1,7 +1,7 @@
 """Pre-train the generator on the reference corpus: reply -> query, supervised (Section 5.1.2)."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,11 +34,20 @@ def balance(pairs: Iterable[Pair], max_per_reply: int) -> list[Pair]:
 
 
 def split_by_reply(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Split into training and validation by the normalised *reply*: no reply is on both sides."""
+    """Split into training and validation by the normalised *reply*: no reply is on both sides.
+
+    A chatbot with a handful of replies may leave one side empty; then the split is by query, and
+    validation can only say how well queries for known replies are learned.
+    """
+    train, valid = _split(pairs, lambda pair: pair.reply)
+    return (train, valid) if train and valid else _split(pairs, lambda pair: pair.query)
+
+
+def _split(pairs: Sequence[Pair], side: Callable[[Pair], str]) -> tuple[list[Pair], list[Pair]]:
     train: list[Pair] = []
     valid: list[Pair] = []
     for pair in pairs:
-        held = fraction("pretrain-validation", normalise(pair.reply)) < VALIDATION_SHARE
+        held = fraction("pretrain-validation", normalise(side(pair))) < VALIDATION_SHARE
         (valid if held else train).append(pair)
     return train, valid
 
