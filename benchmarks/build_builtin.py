@@ -2,7 +2,7 @@
 
 Stages: train the chatbot on the chitchat conversations; fit the similarity's centre on the same text; ask the chatbot for the
 reference corpus and the target lists; pre-train the generator; train it by REINFORCE; write half-precision weights and cards.
-Each stage goes on from its own checkpoint in the work folder. About two hours on two cores.
+Each stage goes on from its own checkpoint in the work folder. A little over an hour on two cores.
 
 Usage: python benchmarks/build_builtin.py [WORK_FOLDER]      (default: work/builtin)
 """

@@ -45,10 +45,12 @@ def names(kind: str) -> dict[str, str]:
     Args:
         kind: ``chatbots``, ``similarities`` or ``searches``.
     """
+    if kind == "searches":
+        return dict(_SEARCHES)
     if kind == "chatbots":
         built_in = {name: text for name, (text, _) in _CHATBOTS.items()}
     else:
-        built_in = dict({"similarities": _SIMILARITIES, "searches": _SEARCHES}[kind])
+        built_in = dict({"similarities": _SIMILARITIES}[kind])
     for point in importlib.metadata.entry_points(group=f"saywhat.{kind}"):
         built_in.setdefault(point.name, f"from {point.value}")
     return built_in

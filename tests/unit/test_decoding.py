@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from saywhat.generators.policy import action_mask, policy_log_softmax, sequence_log_prob
+from saywhat.generators.policy import action_mask
 from saywhat.nn.decoding import AntiLanguageModel, Conditional, beam, greedy, sample
 from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad, shift_right
 from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
@@ -25,8 +25,12 @@ def start(network: Seq2Seq, sources: list[list[int]] = SOURCES) -> Memory:
 def log_prob_of(network: Seq2Seq, source: list[int], labels: torch.Tensor, max_tokens: int):
     """Give log pi of rows of labels for one source, by teacher forcing."""
     memory = start(network, [source] * len(labels))
-    log_probs = policy_log_softmax(network.decode(shift_right(labels), memory)[0])
-    return sequence_log_prob(log_probs, labels, action_mask(labels, max_tokens)).detach()
+    logits = network.decode(shift_right(labels), memory)[0]
+    # written out here, position by position: a second route to what generators.policy computes
+    logits[..., [PAD, BOS, UNK]] = -torch.inf
+    logits[:, 0, EOS] = -torch.inf
+    chosen = logits.log_softmax(-1).gather(-1, labels[..., None])[..., 0]
+    return torch.where(action_mask(labels, max_tokens), chosen, 0.0).sum(-1).detach()
 
 
 def score_of(network: Seq2Seq, source: list[int], labels: torch.Tensor, max_tokens: int):

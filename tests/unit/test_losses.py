@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.generators.policy import action_mask, policy_log_softmax
+from saywhat.generators.policy import action_mask
 from saywhat.nn.decoding import Conditional, sample
 from saywhat.text.vocabulary import EOS, PAD
 from saywhat.training import losses
@@ -187,9 +187,9 @@ def test_sampled_frequencies_are_the_probabilities(world: World) -> None:
 def test_temperature_sharpens_and_flattens(world: World) -> None:
     # one-word queries: their share among first words follows p^(1/T), worked out from the scores
     generator, rng = world.generator, torch.Generator().manual_seed(1)
-    first = policy_log_softmax(
-        generator.logits(generator.memory([world.target]), world.labels[:1])
-    )[0, 0].detach()
+    one, everywhere = world.labels[:1], torch.ones_like(world.labels[:1], dtype=torch.bool)
+    memory = generator.memory([world.target])
+    first = generator.action_log_probs(memory, one, everywhere)[0].detach()
     for temperature in (0.5, 2.0):
         labels = generator.sample([world.target], 20_000, rng, temperature=temperature).labels
         shares = torch.bincount(labels[:, 0], minlength=7)[4:] / 20_000
@@ -287,8 +287,11 @@ def test_with_a_constant_reward_only_the_printed_estimator_moves(world: World) -
 def steps_of(world: World) -> tuple[Tensor, Tensor]:
     generator = world.generator
     memory = generator.memory([world.target], len(world.labels))
-    log_probs = policy_log_softmax(generator.logits(memory, world.labels))
-    return log_probs, action_mask(world.labels, generator.max_tokens)
+    everywhere = torch.ones_like(world.labels, dtype=torch.bool)
+    log_probs = generator.action_log_probs(memory, world.labels, everywhere)
+    return log_probs.unflatten(0, world.labels.shape), action_mask(
+        world.labels, generator.max_tokens
+    )
 
 
 def test_kl_of_steps_is_the_kl_of_whole_queries(

@@ -377,3 +377,15 @@ def test_the_commit_is_that_of_our_own_repository(tmp_path: Path) -> None:
 )
 def test_the_command_line_keeps_no_credentials(word: str, shown: str) -> None:
     assert command_line(["saywhat", "audit", word]) == f"saywhat audit {shown}"
+
+
+def test_other_limits_resume_the_run_and_other_settings_do_not(tmp_path: Path) -> None:
+    before = {"budget": 5, "limits": {"queries": 10}}
+    with RunFolder.open_or_resume(tmp_path, "demo", before, seed=1) as folder:
+        folder.finish("partial")
+    more = {"budget": 5, "limits": {"queries": 99}}
+    with RunFolder.open_or_resume(tmp_path, "demo", more, seed=1) as again:
+        assert (again.path, again.resumed) == (folder.path, True)
+        assert "queries: 99" in (again.path / "config.yaml").read_text("utf-8")
+    with RunFolder.open_or_resume(tmp_path, "demo", {**more, "budget": 6}, seed=1) as other:
+        assert other.path != folder.path

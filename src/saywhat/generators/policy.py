@@ -10,26 +10,15 @@ from torch import Tensor
 from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
 
 
-def policy_log_softmax(
-    logits: Float[Tensor, "batch time vocab"],
-) -> Float[Tensor, "batch time vocab"]:
-    """Give the log-probabilities of the policy that ``nn.decoding.sample`` draws from.
-
-    Padding, begin and unknown have probability 0 everywhere, and the end symbol at the first step.
-    """
-    banned = torch.zeros_like(logits, dtype=torch.bool)
-    banned[..., [PAD, BOS, UNK]] = True
-    banned[:, 0, EOS] = True
-    return torch.log_softmax(logits.float().masked_fill(banned, float("-inf")), dim=-1)
-
-
 def action_log_softmax(
     logits: Float[Tensor, "actions vocab"], first: Bool[Tensor, " actions"]
 ) -> Float[Tensor, "actions vocab"]:
-    """Give the same as ``policy_log_softmax`` for single positions.
+    """Give the log-probabilities of the policy that ``nn.decoding.sample`` draws from.
+
+    Padding, begin and unknown have probability 0 everywhere, and the end symbol at the first step.
 
     Args:
-        logits: of the positions.
+        logits: of single positions.
         first: which of them are the first of their query.
     """
     banned = torch.zeros(logits.shape[1], dtype=torch.bool)
@@ -57,14 +46,18 @@ def action_mask(labels: Int[Tensor, "batch time"], max_tokens: int) -> Bool[Tens
     return mask
 
 
-def sequence_log_prob(
-    log_probs: Float[Tensor, "batch time vocab"],
+def query_log_prob(
+    log_probs: Float[Tensor, "actions vocab"],
     labels: Int[Tensor, "batch time"],
     mask: Bool[Tensor, "batch time"],
 ) -> Float[Tensor, " batch"]:
     r"""``log pi(I | O*) = sum_t log P(w_t | w_<t, O*)``: the logarithm of the paper's equation (1).
 
-    Masked positions contribute exactly 0.
+    Args:
+        log_probs: at the marked positions, row by row.
+        labels: the queries.
+        mask: their actions; what is not marked contributes exactly 0.
     """
-    chosen = log_probs.gather(-1, labels[..., None])[..., 0]
-    return torch.where(mask, chosen, torch.zeros_like(chosen)).sum(dim=-1)
+    # (A, V) -> (A,) -> (B,)
+    chosen = log_probs.gather(-1, labels[mask][:, None])[:, 0]
+    return chosen.new_zeros(len(labels)).index_add(0, mask.nonzero()[:, 0], chosen)

@@ -18,12 +18,7 @@ from typing_extensions import override
 
 from saywhat.errors import CheckpointError
 from saywhat.generators.base import Generator, Samples
-from saywhat.generators.policy import (
-    action_log_softmax,
-    action_mask,
-    policy_log_softmax,
-    sequence_log_prob,
-)
+from saywhat.generators.policy import action_log_softmax, action_mask, query_log_prob
 from saywhat.nn.checkpoint import load_model, save_model
 from saywhat.nn.decoding import Conditional, beam, greedy, sample
 from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad, shift_right
@@ -99,13 +94,6 @@ class Seq2SeqGenerator(Generator):
             return memory
         return memory.select(torch.arange(len(targets)).repeat_interleave(n))
 
-    def logits(
-        self, memory: Memory, labels: Int[Tensor, "batch time"]
-    ) -> Float[Tensor, "batch time vocab"]:
-        """Run the decoder over given queries."""
-        logits, _ = self.network.decode(shift_right(labels), memory)
-        return logits
-
     def action_log_probs(
         self,
         memory: Memory,
@@ -166,8 +154,8 @@ class Seq2SeqGenerator(Generator):
                 f"{len(targets)} targets."
             )
         memory = self.memory(targets, len(labels) // len(targets))
-        log_probs = policy_log_softmax(self.logits(memory, labels))
-        return sequence_log_prob(log_probs, labels, action_mask(labels, self.max_tokens))
+        mask = action_mask(labels, self.max_tokens)
+        return query_log_prob(self.action_log_probs(memory, labels, mask), labels, mask)
 
     @override
     def encode_queries(self, queries: Sequence[str]) -> Int[Tensor, "batch time"]:

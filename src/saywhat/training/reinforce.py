@@ -29,7 +29,7 @@ from torch import Tensor
 from saywhat.config import ReinforceSettings
 from saywhat.errors import InconclusiveError, SetupError
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.generators.policy import action_mask
+from saywhat.generators.policy import action_mask, query_log_prob
 from saywhat.interfaces import Similarity
 from saywhat.ledger import LedgeredChatbot
 from saywhat.nn.checkpoint import (
@@ -210,13 +210,10 @@ class Reinforce:
         with torch.no_grad(), autocast(settings.precision):
             memory = self._frozen.memory(targets, settings.samples)
             reference = self._frozen.action_log_probs(memory, labels, mask)
-        # (A, V) -> (A,) -> (B,): the actions of a query add up to its log-probability
-        chosen = log_probs.gather(-1, labels[mask][:, None])[:, 0]
-        rows = mask.nonzero()[:, 0]
-        log_prob = chosen.new_zeros(len(labels)).index_add(0, rows, chosen)
-        each = torch.ones(len(chosen), 1, dtype=torch.bool)
+        log_prob = query_log_prob(log_probs, labels, mask)
+        each = torch.ones(len(log_probs), 1, dtype=torch.bool)
         divergence = losses.kl_to_reference(log_probs[:, None], reference[:, None], each)
-        divergence = divergence * (len(chosen) / len(labels))
+        divergence = divergence * (len(log_probs) / len(labels))
         # without a weight it is only watched: no graph over (actions x vocabulary) for it
         with torch.set_grad_enabled(settings.entropy > 0):
             spread = losses.entropy(log_probs[:, None], each)
