@@ -109,3 +109,12 @@ def test_echo_is_the_share_of_words_that_the_query_holds(
     query: str, target: str, share: float
 ) -> None:
     assert echo(query, target) == pytest.approx(share)
+
+
+def test_of_equal_similarities_an_exact_reply_comes_first() -> None:
+    # word order is invisible to an average: both score 1, only the second says it
+    turned = Attempt("you love me", "a", 1, "me you love", 1.0)
+    said = Attempt("you love me", "b", 2, "You love me!", 1.0)
+    found = finding(Target("you love me"), [turned, said], threshold=0.7)
+    assert (found.query, found.exact) == ("b", True)
+    assert found.queries_to_first_success == 1
