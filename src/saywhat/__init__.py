@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from saywhat.audit import AuditReports as AuditReports
     from saywhat.audit import AuditResult as AuditResult
     from saywhat.audit import audit as audit
-    from saywhat.audit import load_generator as load_generator
-    from saywhat.audit import load_reference as load_reference
-    from saywhat.audit import load_targets as load_targets
     from saywhat.config import AuditSettings as AuditSettings
     from saywhat.config import ChatbotSettings as ChatbotSettings
     from saywhat.config import TrainSettings as TrainSettings
@@ -33,6 +30,9 @@ if TYPE_CHECKING:
     from saywhat.errors import SayWhatError as SayWhatError
     from saywhat.errors import SetupError as SetupError
     from saywhat.errors import UnknownNameError as UnknownNameError
+    from saywhat.inputs import load_generator as load_generator
+    from saywhat.inputs import load_reference as load_reference
+    from saywhat.inputs import load_targets as load_targets
     from saywhat.interfaces import Chatbot as Chatbot
     from saywhat.interfaces import Search as Search
     from saywhat.interfaces import Similarity as Similarity
@@ -70,9 +70,9 @@ _HOMES: Final = {
     "audit": "audit",
     "elicit": "eliciting",
     "load_chatbot": "registry",
-    "load_generator": "audit",
-    "load_reference": "audit",
-    "load_targets": "audit",
+    "load_generator": "inputs",
+    "load_reference": "inputs",
+    "load_targets": "inputs",
     "make_similarity": "similarity.make",
     "train_chatbot": "pipeline",
 }

@@ -6,6 +6,7 @@
 Everything is made here and handed on; nothing below knows where its parts come from.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,15 +14,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from saywhat.config import AuditSettings
-from saywhat.corpora.files import read_pairs
-from saywhat.corpora.targets import limit_per_group, read_targets
-from saywhat.errors import BudgetError, InconclusiveError, SetupError, UnknownNameError
+from saywhat.config import AuditSettings, ConnectionSettings, ModelSettings
+from saywhat.errors import (
+    BudgetError,
+    InconclusiveError,
+    SetupError,
+    UnreachableError,
+)
 from saywhat.evaluation.findings import finding
 from saywhat.evaluation.success import success_against_queries
 from saywhat.evaluation.tables import summarise, with_null
-from saywhat.generators import Seq2SeqGenerator
-from saywhat.interfaces import Chatbot, Search, Similarity
+from saywhat.inputs import load_generator, load_reference, load_targets, unmeasurable
+from saywhat.interfaces import Chatbot, Closable, Search, Similarity
 from saywhat.ledger import Counts, Ledger, LedgeredChatbot, Limits
 from saywhat.records import PHASES, Attempt, Finding, Pair, Target
 from saywhat.registry import ASSETS, load_chatbot
@@ -31,12 +35,9 @@ from saywhat.runs import RunFolder, Status
 from saywhat.search import SearchParts, make_search, run_search
 from saywhat.similarity import CentredEmbeddingAverage, make_similarity, save_centre
 from saywhat.similarity.null import null_scores
-from saywhat.text.normalise import length_group, word_count
 
 GUIDED: Final = frozenset({"greedy", "beam", "sampling"})
 FROM_REFERENCE: Final = frozenset({"retrieval", "random"})
-MAX_TARGET_WORDS: Final = 100
-ONE_SENTENCE: Final = "text:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +57,12 @@ class AuditReports:
         begin: is told the plan, in one line.
         target: each finding with (done, total).
         sent: the number of queries of each batch that left.
-        watch: may wrap the chatbot, to see each reply as it comes.
+        listener: given the similarity, gives who is told of each query and reply as they come.
     """
 
     begin: Callable[[str], None] = lambda _: None
     sent: Callable[[int], None] = lambda _: None
-    watch: Callable[[Chatbot, Similarity], Chatbot] = lambda chatbot, _: chatbot
+    listener: Callable[[Similarity], Callable[[str, str], None] | None] = lambda _: None
     target: Callable[[Finding, int, int], None] = lambda *_: None
 
 
@@ -98,55 +99,104 @@ def audit(
 
     Raises:
         SetupError: the settings name something that cannot be used; nothing was asked.
+        UnreachableError: the chatbot kept failing; the run folder has what was measured until then.
         InconclusiveError: not one target could be measured; the run folder has the reasons.
     """
-    reports = reports or AuditReports()
-    chatbot = chatbot or load_chatbot(settings.chatbot)
     parts = _make(settings)
-    name = settings.search.method
     plain = settings.model_dump(mode="json")
-    opened = (
-        RunFolder.at(out, name, plain, seed=settings.seed)
-        if out
-        else RunFolder.open_or_resume(root, name, plain, seed=settings.seed)
-    )
-    limits = Limits(total=settings.limits.queries, seconds=settings.limits.seconds)
-    with opened as folder, Ledger(folder.file("ledger.sqlite"), limits) as ledger:
-        folder.annotate(chatbot={"name": chatbot.name, "fingerprint": chatbot.fingerprint})
-        if isinstance(parts.similarity, CentredEmbeddingAverage):
-            save_centre(parts.similarity.centre, folder.file("centre.npy"))
-        at_most = len(parts.targets) * settings.search.budget
-        reports.begin(
-            f"Auditing {chatbot.name} · {len(parts.targets):,} targets · {name} · "
-            f"at most {at_most:,} queries · seed {settings.seed}"
-            f"{' · resumed' if folder.resumed else ''} · {folder.path}"
-        )
-        watched, attempts_each = reports.watch(chatbot, parts.similarity), settings.limits.attempts
-        asker = ledger.chatbot(
-            watched, phase="search", attempts=attempts_each, on_sent=reports.sent
-        )
-        findings, attempts, stopped = _search(settings, parts, asker, folder, reports)
-        status: Status = "partial" if stopped else "complete"
-        real = [] if stopped else _real_input(settings, parts, ledger, chatbot)
-        counts = ledger.counts()
-        summary = _summarise(settings, parts, findings, counts, attempts, status, chatbot.name)
-        if real:
-            rng = np.random.default_rng(derive_seed(settings.seed, "real-input"))
-            summary["real_input"] = _table(settings, real, rng, chatbot.name, "real-input")[
-                "groups"
-            ]
-        folder.write_jsonl("findings.jsonl", findings)
-        folder.write_json("summary.json", summary)
-        folder.finish(status)
-        folder.write_text("report.html", report(summary, findings, folder.run, attempts))
-        if not any(found.outcome != "unmeasured" for found in findings):
-            reasons = sorted({" ".join(found.reason.split()) for found in findings})
-            more = [f"and {len(reasons) - 3:,} more reasons"] if len(reasons) > 3 else []
-            raise InconclusiveError(
-                f"None of the {len(findings)} targets could be measured "
-                f"({'; '.join(reasons[:3] + more)}). See {folder.path}."
+    name = settings.search.method
+    with contextlib.ExitStack() as open_things:
+        if chatbot is None:
+            chatbot = open_things.enter_context(
+                chatbot_of(settings.chatbot, settings.connection, settings.model)
             )
-        return AuditResult(folder.path, summary, findings)
+        folder = open_things.enter_context(
+            RunFolder.at(out, name, plain, seed=settings.seed)
+            if out
+            else RunFolder.open_or_resume(root, name, plain, seed=settings.seed)
+        )
+        ledger = open_things.enter_context(
+            Ledger(folder.file("ledger.sqlite"), Limits.of(settings.limits))
+        )
+        _same_chatbot(folder, chatbot)
+        return _run(settings, parts, chatbot, folder, ledger, reports or AuditReports())
+
+
+@contextlib.contextmanager
+def chatbot_of(
+    spec: str, connection: ConnectionSettings, model: ModelSettings
+) -> Iterator[Chatbot]:
+    """Make the chatbot that a spec names, and let go of what it holds afterwards."""
+    made = load_chatbot(spec, connection=connection, model=model)
+    try:
+        yield made
+    finally:
+        if isinstance(made, Closable):
+            made.close()
+
+
+def _same_chatbot(folder: RunFolder, chatbot: Chatbot) -> None:
+    """Note whose run this is.
+
+    Raises:
+        SetupError: it was begun with another chatbot: half of each would be the result of neither.
+    """
+    before = folder.run.get("chatbot")
+    now = {"name": chatbot.name, "fingerprint": chatbot.fingerprint}
+    if folder.resumed and before and before != now:
+        raise SetupError(
+            f"{folder.path} was begun with a chatbot that has changed since (its fingerprint was "
+            f"{before.get('fingerprint', '')[:12]}, now {now['fingerprint'][:12]}). Give another "
+            "--out or --seed to begin anew, or bring the chatbot back."
+        )
+    folder.annotate(chatbot=now)
+
+
+def _run(
+    settings: AuditSettings,
+    parts: _Parts,
+    chatbot: Chatbot,
+    folder: RunFolder,
+    ledger: Ledger,
+    reports: AuditReports,
+) -> AuditResult:
+    if isinstance(parts.similarity, CentredEmbeddingAverage):
+        save_centre(parts.similarity.centre, folder.file("centre.npy"))
+    reports.begin(
+        f"Auditing {chatbot.name} · {len(parts.targets):,} targets · {settings.search.method} · "
+        f"at most {len(parts.targets) * settings.search.budget:,} queries · seed {settings.seed}"
+        f"{' · resumed' if folder.resumed else ''} · {folder.path}"
+    )
+    asker = ledger.chatbot(
+        chatbot,
+        phase="search",
+        attempts=settings.limits.attempts,
+        on_sent=reports.sent,
+        on_reply=reports.listener(parts.similarity),
+    )
+    findings, attempts, stopped = _search(settings, parts, asker, folder, reports)
+    real = [] if stopped else _real_input(settings, parts, ledger, chatbot)
+    status: Status = "partial" if stopped else "complete"
+    counts = ledger.counts()
+    summary = _summarise(settings, parts, findings, counts, attempts, status, chatbot.name)
+    if real:
+        rng = np.random.default_rng(derive_seed(settings.seed, "real-input"))
+        table = _table(settings, real, rng, chatbot.name, "real-input")
+        summary["real_input"] = table["groups"]
+    folder.write_jsonl("findings.jsonl", findings)
+    folder.write_json("summary.json", summary)
+    folder.finish(status)
+    folder.write_text("report.html", report(summary, findings, folder.run, attempts))
+    if isinstance(stopped, UnreachableError):
+        raise UnreachableError(f"{stopped} What was measured is in {folder.path}.")
+    if not any(found.outcome != "unmeasured" for found in findings):
+        reasons = sorted({" ".join(found.reason.split()) for found in findings})
+        more = [f"and {len(reasons) - 3:,} more reasons"] if len(reasons) > 3 else []
+        raise InconclusiveError(
+            f"None of the {len(findings)} targets could be measured "
+            f"({'; '.join(reasons[:3] + more)}). See {folder.path}."
+        )
+    return AuditResult(folder.path, summary, findings)
 
 
 def _make(settings: AuditSettings) -> _Parts:
@@ -166,64 +216,18 @@ def _make(settings: AuditSettings) -> _Parts:
     return _Parts(targets, reference, similarity, search, reasons)
 
 
-def load_targets(name: str, *, limit: int | None = None) -> list[Target]:
-    """Read a built-in list (``test``, ``validation``), a file, or ``text:`` and one sentence.
-
-    ``limit`` keeps the first of each group.
-
-    Raises:
-        UnknownNameError: neither a built-in list nor a path.
-        CorpusError: the file cannot be used.
-    """
-    if name.startswith(ONE_SENTENCE) and (text := name.removeprefix(ONE_SENTENCE).strip()):
-        return [Target(text, length=length_group(text))]
-    built_in = {path.stem: path for path in (ASSETS / "targets").glob("*.jsonl")}
-    path = built_in.get(name, Path(name))
-    if name not in built_in and not path.exists() and path.suffix == "" and "/" not in name:
-        raise UnknownNameError(
-            "target list", name, [*built_in, "a path of a .txt, .csv, .tsv or .jsonl file"]
-        )
-    return limit_per_group(read_targets(path), limit)
-
-
-def load_reference(name: str) -> list[Pair]:
-    """Read a reference corpus: ``builtin``, ``none`` or a path."""
-    if name == "none":
-        return []
-    return read_pairs(ASSETS / "reference.jsonl.xz" if name == "builtin" else Path(name))
-
-
-def load_generator(spec: str) -> Seq2SeqGenerator:
-    """Load a generator: ``builtin`` or a folder.
-
-    Raises:
-        CheckpointError: the folder does not hold one.
-    """
-    return Seq2SeqGenerator.load(ASSETS / "generator" if spec == "builtin" else Path(spec))
-
-
-def unmeasurable(text: str, similarity: Similarity) -> str:
-    """Say why a target cannot be measured, or ``""``."""
-    words = word_count(text)
-    if words > MAX_TARGET_WORDS:
-        return f"too long: {words:,} words, at most {MAX_TARGET_WORDS} can be asked for"
-    if not similarity.measurable(text):
-        return "no word that the similarity knows"
-    return ""
-
-
 def _search(
     settings: AuditSettings,
     parts: _Parts,
     chatbot: LedgeredChatbot,
     folder: RunFolder,
     reports: AuditReports,
-) -> tuple[list[Finding], list[list[Attempt]], bool]:
+) -> tuple[list[Finding], list[list[Attempt]], BudgetError | UnreachableError | None]:
     """Search all measurable targets; goes on from the attempts that an earlier run left."""
     threshold = settings.similarity.threshold
     wanted = [target for target in parts.targets if target.text not in parts.reasons]
     done: dict[str, list[Attempt]] = {}
-    stopped = ""
+    stopped: BudgetError | UnreachableError | None = None
     with folder.attempts() as log:
         size = settings.search.batch_targets
         for attempt in log.recover():
@@ -249,8 +253,8 @@ def _search(
                 log.append(attempts)
                 done[target.text] = attempts
                 reports.target(finding(target, attempts, threshold=threshold), number, len(wanted))
-        except BudgetError as error:
-            stopped = str(error)
+        except (BudgetError, UnreachableError) as error:
+            stopped = error
     findings = []
     for target in parts.targets:
         reason = parts.reasons.get(target.text, "")
@@ -258,7 +262,7 @@ def _search(
             reason = f"not asked: {stopped}"
         found = finding(target, done.get(target.text, []), threshold=threshold, reason=reason)
         findings.append(found)
-    return findings, [done.get(target.text, []) for target in parts.targets], bool(stopped)
+    return findings, [done.get(target.text, []) for target in parts.targets], stopped
 
 
 def _summarise(
@@ -312,7 +316,7 @@ def _real_input(
                 batch_targets=256,
             )
         )
-    except BudgetError:
+    except (BudgetError, UnreachableError):
         return []
     return [finding(t, attempts, threshold=settings.similarity.threshold) for t, attempts in asked]
 

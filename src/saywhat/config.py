@@ -183,15 +183,73 @@ class SimilaritySettings(Section):
     """Similarity at which a target counts as elicited."""
 
 
+class PhaseLimitSettings(Section):
+    """Queries sent in each phase at most."""
+
+    reference: int | None = Field(default=None, ge=0)
+    """For the reference corpus and the target lists."""
+    reinforce: int | None = Field(default=None, ge=0)
+    """For rewards."""
+    search: int | None = Field(default=None, ge=0)
+    """For targets."""
+    verify: int | None = Field(default=None, ge=0)
+    """For real inputs and repetitions."""
+
+
 class LimitSettings(Section):
-    """Hard limits. Budgets bind queries that leave for the chatbot."""
+    """Hard limits. Budgets bind queries that leave for the chatbot, retries included."""
 
     queries: int | None = Field(default=None, ge=1)
     """Queries sent in the whole run at most."""
+    per_target: int | None = Field(default=None, ge=1)
+    """Queries sent for one target at most (``search.budget`` counts what is asked, cached or
+    not)."""
+    phases: PhaseLimitSettings = PhaseLimitSettings()
     seconds: float | None = Field(default=None, gt=0)
     """Wall time of asking at most."""
+    rate: float | None = Field(default=None, gt=0)
+    """Queries a second at most, in bursts of a quarter of a second's worth."""
     attempts: int = Field(default=3, ge=1)
     """Tries of a query that failed."""
+    max_wait: float = Field(default=30.0, ge=0)
+    """Longest wait before a retry, in seconds; a chatbot that asks for more stops the run."""
+    breaker: int = Field(default=10, ge=1)
+    """The same failure this often in a row stops the run (3 times if nothing was ever
+    answered)."""
+
+
+class ConnectionSettings(Section):
+    """How a chatbot outside this process is reached."""
+
+    authorised: bool = False
+    """That you own this chatbot or may test it: needed for every address but loopback."""
+    api_key: str | None = None
+    """Where the key of an ``openai:`` server is: ``env:NAME`` or ``file:PATH``; never the key."""
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    """Queries under way together."""
+    timeout: float = Field(default=60.0, gt=0)
+    """Seconds for a reply, from the first byte sent to the last one received."""
+    proxy: str | None = None
+    """URL of a proxy; those of the environment are not used."""
+    ca_file: str | None = None
+    """Certificates to trust instead of the system's."""
+
+
+class ModelSettings(Section):
+    """How a language model is asked (``openai:`` and ``transformers:``)."""
+
+    system_prompt: str | None = None
+    """Said to the model before each query."""
+    temperature: float | None = Field(default=0.0, ge=0)
+    """0 is the likeliest reply; ``null`` leaves it to the server."""
+    max_tokens: int | None = Field(default=128, ge=1)
+    """Longest reply."""
+    seed: int | None = None
+    """Of sampling, if the model takes one."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a reply."""
+    batch_size: int = Field(default=16, ge=1)
+    """Queries in one pass of a model in this process."""
 
 
 class AuditSettings(Section):
@@ -215,6 +273,8 @@ class AuditSettings(Section):
     search: SearchSettings = SearchSettings()
     similarity: SimilaritySettings = SimilaritySettings()
     limits: LimitSettings = LimitSettings()
+    connection: ConnectionSettings = ConnectionSettings()
+    model: ModelSettings = ModelSettings()
 
 
 class ListSettings(Section):
@@ -245,3 +305,5 @@ class TrainSettings(Section):
     reinforce: ReinforceSettings = ReinforceSettings()
     similarity: SimilaritySettings = SimilaritySettings()
     limits: LimitSettings = LimitSettings()
+    connection: ConnectionSettings = ConnectionSettings()
+    model: ModelSettings = ModelSettings()

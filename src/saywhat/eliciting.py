@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from saywhat.audit import ONE_SENTENCE, audit
+from saywhat.audit import audit
 from saywhat.config import AuditSettings
 from saywhat.errors import SetupError
+from saywhat.inputs import ONE_SENTENCE
 from saywhat.interfaces import Chatbot
 from saywhat.records import Finding
 from saywhat.registry import load_chatbot

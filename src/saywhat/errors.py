@@ -8,6 +8,8 @@
     │   ├── CorpusError       a text or data file that cannot be used
     │   └── CheckpointError   weights or metadata that do not fit
     ├── ChatbotError          the chatbot failed on a query (carries the query); never a result
+    │   └── BatchError        some queries of a batch failed; carries what came of each
+    ├── UnreachableError      the chatbot fails again and again: the run stops, exit code 4
     ├── BudgetError           a hard limit was reached; what was bought stays valid
     └── InconclusiveError     nothing or too little could be measured: exit code 4
 
@@ -15,7 +17,10 @@ Anything else that escapes is a bug and keeps its traceback (exit code 1).
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+Retry = Literal["now", "later", "busy", "never"]
 
 
 class SayWhatError(Exception):
@@ -57,12 +62,45 @@ class ChatbotError(SayWhatError):
     Args:
         message: what happened.
         query: the query that failed.
+        kind: names the failure without its particulars (``"HTTP 500"``), so that failures can be
+            told to be the same.
+        retry: whether asking again may help: ``now``; ``later``, after a growing wait; ``busy``,
+            also later, since the chatbot only asked for patience (it uses up no try); ``never``.
+        after: seconds that the chatbot asked to wait, if it did.
     """
 
-    def __init__(self, message: str, *, query: str) -> None:
-        self.query = query
+    def __init__(
+        self,
+        message: str,
+        *,
+        query: str,
+        kind: str = "",
+        retry: Retry = "now",
+        after: float | None = None,
+    ) -> None:
+        self.message, self.query, self.kind = message, query, kind or message
+        self.retry, self.after = retry, after
         shown = query if len(query) <= 80 else query[:77] + "..."
         super().__init__(f"{message} (query: {shown!r})")
+
+
+class BatchError(ChatbotError):
+    """Some queries of a batch failed; the replies to the others are not lost.
+
+    Args:
+        outcomes: aligned with the batch: the reply, or why there is none. At least one failed.
+    """
+
+    def __init__(self, outcomes: Sequence[str | ChatbotError]) -> None:
+        self.outcomes = tuple(outcomes)
+        first = next(outcome for outcome in outcomes if isinstance(outcome, ChatbotError))
+        super().__init__(
+            first.message, query=first.query, kind=first.kind, retry=first.retry, after=first.after
+        )
+
+
+class UnreachableError(SayWhatError):
+    """The chatbot failed in the same way too often in a row; nothing more was sent."""
 
 
 class BudgetError(SayWhatError):

@@ -6,6 +6,7 @@ round a chatbot is a wrapper that is itself a chatbot, never a subclass.
 
 import random
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from typing import Protocol, runtime_checkable
 
 from saywhat.records import Attempt, Target
@@ -34,6 +35,46 @@ class Chatbot(Protocol):
         Raises:
             ChatbotError: a query could not be answered; it names the query.
         """
+        ...
+
+
+@runtime_checkable
+class ConcurrentChatbot(Chatbot, Protocol):
+    """A chatbot that several queries can wait for at once, each reply coming when it is ready.
+
+    How many, how fast and how often is the ledger's business: ``submit`` sends, once, at once.
+    """
+
+    @property
+    def concurrency(self) -> int:
+        """How many queries may be under way together."""
+        ...
+
+    def submit(self, query: str) -> Future[str]:
+        """Send one query now.
+
+        Returns:
+            The future reply; it fails with ``ChatbotError``.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchingChatbot(Chatbot, Protocol):
+    """A chatbot that knows how many queries one call should hold."""
+
+    @property
+    def batch_size(self) -> int:
+        """More queries at once are no faster, and their replies would only be stored later."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """Something that holds connections, threads or processes."""
+
+    def close(self) -> None:
+        """Let go of them; closing twice is harmless."""
         ...
 
 

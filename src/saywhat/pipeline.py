@@ -25,7 +25,7 @@ from saywhat.corpora.pairs import held_out_pairs, posts
 from saywhat.corpora.splits import split
 from saywhat.errors import CheckpointError, CorpusError, InconclusiveError, SetupError
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.interfaces import Similarity
+from saywhat.interfaces import Chatbot, Closable, Similarity
 from saywhat.ledger import Ledger, LedgeredChatbot, Limits
 from saywhat.nn.checkpoint import DESCRIPTION, read_json, write_json
 from saywhat.records import Pair, Target, read_jsonl, write_jsonl
@@ -89,6 +89,7 @@ class Training:
     ) -> None:
         self.settings, self.folder = settings, folder
         self._reports = reports or Reports()
+        self._chatbot_made: Chatbot | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             (folder / "targets").mkdir(exist_ok=True)
@@ -96,6 +97,19 @@ class Training:
             raise SetupError(
                 f"Cannot make the work folder {folder}: {error.strerror}. Choose another --out."
             ) from error
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the chatbot's connections, threads or processes."""
+        made = self._chatbot_made
+        self._chatbot_made = None
+        if made is not None and isinstance(made, Closable):
+            made.close()
 
     def run(self) -> Seq2SeqGenerator:
         """Run every stage that is not done yet."""
@@ -144,7 +158,7 @@ class Training:
     def _origin_of_corpus(self) -> dict[str, Any]:
         """Say what the reference corpus is made of, or refuse a folder that holds another's."""
         names = {"corpus", "seed", "lists", "collect"}
-        chatbot = load_chatbot(self.settings.chatbot).fingerprint
+        chatbot = self._made().fingerprint
         wanted = {"chatbot": chatbot, **self.settings.model_dump(mode="json", include=names)}
         path = self.folder / _ORIGIN
         if not path.exists():
@@ -308,15 +322,20 @@ class Training:
         return sorted(found, key=lambda text: fraction("posts", self.settings.seed, text))[:count]
 
     def _ledger(self) -> Ledger:
-        limits = self.settings.limits
-        return Ledger(
-            self.folder / "ledger.sqlite", Limits(total=limits.queries, seconds=limits.seconds)
-        )
+        return Ledger(self.folder / "ledger.sqlite", Limits.of(self.settings.limits))
+
+    def _made(self) -> Chatbot:
+        if self._chatbot_made is None:
+            self._chatbot_made = load_chatbot(
+                self.settings.chatbot,
+                connection=self.settings.connection,
+                model=self.settings.model,
+            )
+        return self._chatbot_made
 
     def _chatbot(self, ledger: Ledger, phase: str) -> LedgeredChatbot:
-        inner = load_chatbot(self.settings.chatbot)
         attempts, sent = self.settings.limits.attempts, self._reports.sent
-        return ledger.chatbot(inner, phase=phase, attempts=attempts, on_sent=sent)
+        return ledger.chatbot(self._made(), phase=phase, attempts=attempts, on_sent=sent)
 
     def _need(self, name: str, stage: str) -> Path:
         path = self.folder / name

@@ -5,23 +5,30 @@ Groups of entry points: ``saywhat.chatbots`` (a factory ``(argument: str) -> Cha
 shadows a built-in one.
 """
 
+import contextlib
 import importlib
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import SetupError, UnknownNameError
-from saywhat.interfaces import Chatbot
+from saywhat.interfaces import Chatbot, Closable
 
 ASSETS: Final = Path(__file__).with_name("assets")
 
-# spec or prefix -> (what it is, "module:attribute", imported when made)
-_SEQ2SEQ: Final = "saywhat.chatbots.seq2seq:Seq2SeqChatbot"
+# spec -> (what it is, "module:attribute", imported when made). A factory takes what follows the
+# prefix, and the settings of the connection and of the model.
 _CHATBOTS: Final[Mapping[str, tuple[str, str]]] = {
-    "builtin": ("the chatbot that ships with saywhat", _SEQ2SEQ),
-    "seq2seq:DIR": ("a chatbot made by `saywhat train-chatbot`", _SEQ2SEQ),
-    "python:FILE.py:FUNCTION": ("a function in a file or module", "saywhat.chatbots.callable:load"),
+    "builtin": ("the chatbot that ships with saywhat", "saywhat.chatbots.seq2seq:builtin"),
+    "seq2seq:DIR": ("made by `saywhat train-chatbot`", "saywhat.chatbots.seq2seq:make"),
+    "python:FILE.py:FUNCTION": ("a function in a file or module", "saywhat.chatbots.callable:make"),
+    "openai:URL#MODEL": ("an OpenAI-compatible server", "saywhat.chatbots.openai:make"),
+    "http:FILE.yaml": ("any JSON API, described in a file", "saywhat.chatbots.http:make"),
+    "transformers:DIR-OR-ID": ("a local language model", "saywhat.chatbots.transformers:make"),
+    "command:PROGRAM ARGS": ("a program: JSON lines", "saywhat.chatbots.command:make"),
+    "parlai:MODEL_FILE": ("a ParlAI seq2seq checkpoint", "saywhat.chatbots.parlai:make"),
     "known:NAME": ("its answers are known: cipher, deaf, echo", "saywhat.chatbots.known:make"),
 }  # fmt: skip
 _SIMILARITIES: Final[Mapping[str, str]] = {
@@ -61,35 +68,60 @@ def _load(path: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def load_chatbot(spec: str | Chatbot | Callable[..., Any]) -> Chatbot:
+def load_chatbot(
+    spec: str | Chatbot | Callable[..., Any],
+    *,
+    connection: ConnectionSettings | None = None,
+    model: ModelSettings | None = None,
+) -> Chatbot:
     """Make the chatbot that a spec names.
 
     Args:
         spec: a spec, a chatbot (which comes back as it is), or a function ``str -> str`` or
             ``list[str] -> list[str]``.
+        connection: how a chatbot outside this process is reached.
+        model: how a language model is asked.
 
     Raises:
         UnknownNameError: the spec resolves to nothing; nothing is guessed.
         SetupError: it resolves but cannot be made (missing folder, wrong checkpoint, not callable).
     """
-    chatbot: Chatbot
     if isinstance(spec, Chatbot):
         return spec
+    connection, model = connection or ConnectionSettings(), model or ModelSettings()
+    chatbot: Chatbot
     if not isinstance(spec, str):
-        chatbot = _load("saywhat.chatbots.callable:wrap")(spec)
+        chatbot = _load("saywhat.chatbots.callable:wrap")(spec, connection=connection)
         return chatbot
-    head, _, rest = spec.partition(":")
-    if spec == "builtin":
-        chatbot = _load(_CHATBOTS["builtin"][1]).load(ASSETS / "chatbot", name="builtin")
-    elif head == "seq2seq" and rest:
-        chatbot = _load(_CHATBOTS["seq2seq:DIR"][1]).load(Path(rest))
-    elif head == "python" and rest:
-        chatbot = _load(_CHATBOTS["python:FILE.py:FUNCTION"][1])(rest)
-    elif head == "known" and rest:
-        chatbot = _load(_CHATBOTS["known:NAME"][1])(rest)
-    else:
-        chatbot = _third_party("chatbots", head, spec)(rest)
+    head, colon, rest = spec.partition(":")
+    for form, (_, path) in _CHATBOTS.items():
+        if form.partition(":")[:2] == (head, colon) and bool(rest) == bool(colon):
+            chatbot = _load(path)(rest, connection, model)
+            return chatbot
+    chatbot = _third_party("chatbots", head, spec)(rest)
     return chatbot
+
+
+@contextlib.contextmanager
+def open_chatbot(
+    spec: str, *, connection: ConnectionSettings, model: ModelSettings
+) -> Iterator[Chatbot]:
+    """Make the chatbot that a spec names, and let go of what it holds afterwards.
+
+    Args:
+        spec: a spec.
+        connection: how a chatbot outside this process is reached.
+        model: how a language model is asked.
+
+    Raises:
+        SetupError: as ``load_chatbot``.
+    """
+    made = load_chatbot(spec, connection=connection, model=model)
+    try:
+        yield made
+    finally:
+        if isinstance(made, Closable):
+            made.close()
 
 
 def _third_party(group: str, name: str, spec: str) -> Callable[[str], Any]:

@@ -98,10 +98,35 @@ def test_no_verb_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_nothing_measured_is_4_and_json_stays_empty(capsys: pytest.CaptureFixture[str]) -> None:
     Path("bot.py").write_text("def reply(q):\n    raise OSError('down')\n", encoding="utf-8")
-    assert run([*AUDIT, "--chatbot", "python:bot.py:reply", "--json"]) == 4
+    arguments = [*AUDIT, "--chatbot", "python:bot.py:reply", "--json"]
+    assert run([*arguments, "--set", "limits.breaker=1000"]) == 4
     said = capsys.readouterr()
     assert said.out == ""
     assert "None of the 12 targets could be measured" in said.err
+
+
+def test_a_chatbot_that_keeps_failing_is_4_with_the_command_that_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It answers 5 queries, then fails: ten failures in a row are enough; 48 would be asked."""
+    code = "import pathlib\ndef reply(q):\n"
+    code += "    with open('log', 'a') as f: f.write('x')\n"
+    code += "    if len(pathlib.Path('log').read_text()) > 5: raise OSError('down')\n    return q\n"
+    Path("bot.py").write_text(code, encoding="utf-8")
+    arguments = [*AUDIT, "--chatbot", "python:bot.py:reply"]
+    assert run([*arguments, "--json"]) == 4
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "failed 10 times in a row" in said.err
+    assert f"goes on from there:\n  saywhat {shlex.join(arguments)}" in said.err
+    assert len(Path("log").read_text(encoding="utf-8")) == 15
+    [folder] = Path("runs").iterdir()
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["status"], summary["queries"]["sent"]) == ("partial", 15)
+    Path("log").unlink()
+    Path("bot.py").write_text(code.replace("> 5", "> 500"), encoding="utf-8")
+    assert run(arguments) == 2  # its code has changed: half of each would be neither's result
+    assert "was begun with a chatbot that has changed" in capsys.readouterr().err
 
 
 def test_a_limit_leaves_a_valid_partial_result(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,9 +97,12 @@ def _clock(*times: float) -> Callable[[], float]:
 
 def test_wall_time_stops_between_batches(tmp_path: Path) -> None:
     inner = CountingChatbot(EchoChatbot())
-    # Opened at 100; asked at 101, 109.9 and 110: the third batch is 10 seconds after opening.
-    clock = _clock(100.0, 101.0, 109.9, 110.0)
-    with Ledger(tmp_path / "ledger.sqlite", Limits(seconds=10.0), clock=clock) as ledger:
+    # Opened at 100; each batch of two takes 5 seconds, so that the third would leave at 110.
+    with Ledger(
+        tmp_path / "ledger.sqlite",
+        Limits(seconds=10.0),
+        clock=lambda: 100.0 + 2.5 * len(inner.received),
+    ) as ledger:
         chatbot = ledger.chatbot(inner, phase="search", batch_size=2)
         with pytest.raises(BudgetError, match="wall-time"):
             chatbot.ask(list("abcdef"), scope="t1")

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, final
 
+from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import ChatbotError, SetupError, UnknownNameError
 from saywhat.interfaces import Chatbot
 from saywhat.rng import derive, fraction
@@ -266,7 +267,11 @@ class CountingChatbot:
         return self._chatbot.reply(queries)
 
 
-def make(name: str) -> Chatbot:
+def make(
+    name: str,
+    connection: ConnectionSettings | None = None,  # noqa: ARG001  (a factory's form)
+    model: ModelSettings | None = None,  # noqa: ARG001
+) -> Chatbot:
     """Make a chatbot of this module: ``cipher`` (over ``CIPHER_WORDS``), ``deaf`` or ``echo``.
 
     Raises:

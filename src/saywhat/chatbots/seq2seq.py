@@ -13,10 +13,12 @@ from typing import Final, final
 
 import torch
 
+from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import ChatbotError, CheckpointError
 from saywhat.nn.checkpoint import load_model
 from saywhat.nn.decoding import AntiLanguageModel, greedy
 from saywhat.nn.seq2seq import Seq2Seq, left_pad
+from saywhat.registry import ASSETS
 from saywhat.text.vocabulary import EOS, Vocabulary
 
 _TILE: Final = 128
@@ -122,3 +124,17 @@ class Seq2SeqChatbot:
         )
         ids = greedy(stepper, _TILE, max_tokens=int(self._decoding["max_reply_tokens"]))
         return [self._vocabulary.decode(row) for row in ids[:rows].tolist()]
+
+
+def builtin(_: str, __: ConnectionSettings, ___: ModelSettings) -> Seq2SeqChatbot:
+    """Make the chatbot that ships with saywhat: the factory of ``builtin``."""
+    return Seq2SeqChatbot.load(ASSETS / "chatbot", name="builtin")
+
+
+def make(folder: str, _: ConnectionSettings, __: ModelSettings) -> Seq2SeqChatbot:
+    """Make the chatbot of a folder: the factory of ``seq2seq:DIR``.
+
+    Raises:
+        CheckpointError: the folder does not hold one.
+    """
+    return Seq2SeqChatbot.load(Path(folder))

@@ -8,6 +8,7 @@ import typer
 
 from saywhat.cli.audit import audit
 from saywhat.cli.chat import chat
+from saywhat.cli.check import check
 from saywhat.cli.elicit import SENTENCE, elicit
 from saywhat.cli.exits import INTERRUPTED, SETUP
 from saywhat.cli.flags import OUTPUT, SETTINGS, Argument, verb
@@ -33,7 +34,7 @@ _ASKING: Final = (
     "similarity",
     "threshold",
 )
-_LIMITS: Final = ("max-queries", "max-seconds")
+_LIMITS: Final = ("max-queries", "max-seconds", "rate", "concurrency", "timeout")
 _TRAINING: Final = ("chatbot", "corpus", "similarity", *_LIMITS, "seed", "out", *SETTINGS, *OUTPUT)
 # every usage mistake is one of these, whichever package typer has it from
 _Mistake: Final[type[Exception]] = cast(type[Exception], typer.BadParameter.__mro__[1])
@@ -59,10 +60,11 @@ def _start(
     pass
 
 
-verb(app, "audit", "targets", "limit", *_ASKING, *_LIMITS, "seed", "out", *SETTINGS, *OUTPUT,
-     resumable=True)(audit)  # fmt: skip
+verb(app, "audit", "targets", "limit", *_ASKING, *_LIMITS, "seed", "out", "dry-run", *SETTINGS,
+     *OUTPUT, resumable=True)(audit)  # fmt: skip
 verb(app, "elicit", *_ASKING, *_LIMITS, "seed", "out", *SETTINGS, *OUTPUT,
      argument=SENTENCE, resumable=True)(elicit)  # fmt: skip
+verb(app, "check", "targets", "limit", *_ASKING, *_LIMITS, "seed", *SETTINGS, *OUTPUT)(check)
 verb(app, "chat", "chatbot", *SETTINGS, *OUTPUT, talkative=True)(chat)
 verb(app, "train", *_TRAINING, resumable=True)(train)
 verb(app, "collect", *_TRAINING, resumable=True)(collect)

@@ -1,15 +1,12 @@
 """``saywhat elicit``: one sentence, with the best reply so far shown as it comes."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 from saywhat.cli.flags import Argument, Call
 from saywhat.cli.output import Output
 from saywhat.cli.progress import Progress, SendingRate
-from saywhat.interfaces import Chatbot, Similarity
 
 if TYPE_CHECKING:
     from saywhat.records import Finding
@@ -35,8 +32,10 @@ def elicit(call: Call) -> None:
             reports=AuditReports(
                 begin=call.output.talk,
                 sent=show.rate.add,
-                watch=lambda chatbot, similarity: WatchedChatbot(
-                    chatbot, similarity, call.argument, show.heard
+                listener=lambda similarity: (
+                    lambda query, reply: show.heard(
+                        query, reply, similarity.score([reply], [call.argument])[0]
+                    )
                 ),
             ),
         )
@@ -73,56 +72,6 @@ class BestSoFar:
             self._output.talk(f"{similarity:5.2f}  {query!r} -> {reply!r}")
         note = f"best {self._best:.2f} · {self.rate}"
         self._progress.show("Asking", self._heard, self._total, note)
-
-
-@final
-class WatchedChatbot:
-    """Passes queries on, and tells of each reply and its similarity to a sentence.
-
-    Batches start small and grow while the chatbot is quick, so that a slow one is heard reply by
-    reply.
-
-    Args:
-        chatbot: the chatbot.
-        similarity: compares replies with the sentence.
-        sentence: the target.
-        heard: is told query, reply and similarity.
-    """
-
-    def __init__(
-        self,
-        chatbot: Chatbot,
-        similarity: Similarity,
-        sentence: str,
-        heard: Callable[[str, str, float], None],
-    ) -> None:
-        self._chatbot, self._similarity = chatbot, similarity
-        self._sentence, self._heard, self._size = sentence, heard, 1
-
-    @property
-    def name(self) -> str:
-        """The wrapped chatbot's name."""
-        return self._chatbot.name
-
-    @property
-    def fingerprint(self) -> str:
-        """The wrapped chatbot's fingerprint: watching changes no reply."""
-        return self._chatbot.fingerprint
-
-    def reply(self, queries: Sequence[str]) -> list[str]:
-        """Answer as the wrapped chatbot does."""
-        replies: list[str] = []
-        while len(replies) < len(queries):
-            batch = queries[len(replies) : len(replies) + self._size]
-            started = time.monotonic()
-            answers = self._chatbot.reply(batch)
-            if time.monotonic() - started < _PATIENCE:
-                self._size *= 2
-            scores = self._similarity.score(answers, [self._sentence] * len(answers))
-            for query, answer, score in zip(batch, answers, scores, strict=True):
-                self._heard(query, answer, score)
-            replies += answers
-        return replies
 
 
 def _write(found: "Finding", threshold: float, output: Output) -> None:

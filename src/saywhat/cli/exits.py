@@ -1,7 +1,7 @@
 """How a verb ends: exit codes, one-line errors, interruptions and the command that goes on.
 
-0 done; 1 unexpected (a traceback); 2 usage or set-up; 4 inconclusive, or a budget stopped a
-training; 130 interrupted.
+0 done; 1 unexpected (a traceback); 2 usage or set-up; 4 inconclusive, the chatbot kept
+failing, or a budget stopped a training; 130 interrupted.
 """
 
 import contextlib
@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator
 from typing import Final, NoReturn
 
 from saywhat.cli.output import Output
-from saywhat.errors import BudgetError, ChatbotError, InconclusiveError, SayWhatError, SetupError
+from saywhat.errors import (
+    BudgetError,
+    ChatbotError,
+    InconclusiveError,
+    SayWhatError,
+    SetupError,
+    UnreachableError,
+)
 
 DONE: Final = 0
 UNEXPECTED: Final = 1
@@ -25,6 +32,7 @@ _CODES: Final = {
     InconclusiveError: INCONCLUSIVE,
     BudgetError: INCONCLUSIVE,
     ChatbotError: INCONCLUSIVE,
+    UnreachableError: INCONCLUSIVE,
 }
 
 
@@ -46,8 +54,9 @@ def guarded(
         output.error("Interrupted." + (_how_to_go_on(again) if again else ""))
         code = INTERRUPTED
     except SayWhatError as error:
-        stopped = again if isinstance(error, BudgetError) else None
-        more = _how_to_go_on(stopped, limit=", with a higher limit") if stopped else ""
+        stopped = again if isinstance(error, BudgetError | UnreachableError) else None
+        limit = ", with a higher limit" if isinstance(error, BudgetError) else ""
+        more = _how_to_go_on(stopped, limit=limit) if stopped else ""
         output.error(f"error: {error}{more}")
         code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), UNEXPECTED)
     except BrokenPipeError:  # the reader of our results has left

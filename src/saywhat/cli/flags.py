@@ -53,11 +53,15 @@ FLAGS: Final[Mapping[str, Flag]] = {
     "threshold": Flag("Similarity that counts as elicited.", "X", "similarity.threshold"),
     "max-queries": Flag("Queries sent in the whole run at most.", "N", "limits.queries"),
     "max-seconds": Flag("Seconds of asking at most.", "X", "limits.seconds"),
+    "rate": Flag("Queries a second at most.", "X", "limits.rate"),
+    "concurrency": Flag("Queries under way together.", "N", "connection.concurrency", short="j"),
+    "timeout": Flag("Seconds for a reply.", "X", "connection.timeout"),
     "seed": Flag("Seed of everything that draws.", "N", "seed"),
     "preset": Flag("Settings to start from (saywhat list presets).", "NAME"),
     "config": Flag("Settings file instead of ./saywhat.yaml.", "FILE", short="c"),
     "set": Flag("Any setting: search.budget=50.", "KEY=VALUE", kind="list", environment=False),
     "out": Flag("Folder to write to; the same again resumes.", "DIR", short="o"),
+    "dry-run": Flag("Say what would be done; send and make nothing.", kind="switch"),
     "json": Flag("One JSON document on stdout and nothing else.", kind="switch"),
     "quiet": Flag("Only results and errors.", short="q", kind="switch"),
     "verbose": Flag("Also each finding as it comes.", short="v", kind="switch"),
@@ -101,6 +105,7 @@ class Call:
         assignments: the values of ``--set``.
         output: where results and talk go.
         words: the command line, without the program.
+        switches: names of the switches that are on.
     """
 
     argument: str
@@ -108,6 +113,7 @@ class Call:
     assignments: tuple[str, ...]
     output: Output
     words: tuple[str, ...] = ()
+    switches: frozenset[str] = frozenset()
 
     def command(self) -> str:
         """Give the command line, ready to paste, without credentials."""
@@ -220,4 +226,6 @@ def _call(context: Any, values: Mapping[str, Any]) -> Call:
     )
     argument = values.get("argument") or ""
     words = tuple(context.obj or sys.argv[1:])
-    return Call(argument, texts, tuple(values.get("set") or ()), output, words)
+    on = {name for name, flag in FLAGS.items() if flag.kind == "switch"}
+    switches = frozenset(name for name in on if values.get(name.replace("-", "_")))
+    return Call(argument, texts, tuple(values.get("set") or ()), output, words, switches)

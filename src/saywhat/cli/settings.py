@@ -228,7 +228,7 @@ class _Gathered:
             ]
             or sorted(
                 (leaf for leaf in leaves if leaf.rpartition(".")[2] == name),
-                key=lambda leaf: (not leaf.startswith(top), leaf),
+                key=lambda leaf: (not leaf.startswith(top), leaf.count("."), leaf),
             )
             or difflib.get_close_matches(key, leaves, n=1)
         )

@@ -110,7 +110,8 @@ def _run_stage(call: Call, stage: str) -> None:
             supervised=told.supervised,
             reinforce=told.reinforce,
         )
-        getattr(Training(settings, folder, reports), stage)()
+        with Training(settings, folder, reports) as training:
+            getattr(training, stage)()
     made = _made(folder)
     if call.output.as_json:
         call.output.document({**made, "queries": _queries(folder)})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, final
 
+from saywhat.config import LimitSettings
 from saywhat.errors import BudgetError, SetupError
 from saywhat.ledger.store import Counts, require_phase
 
@@ -17,12 +18,16 @@ from saywhat.ledger.store import Counts, require_phase
 @final
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be sent at most; ``None`` and absent phases are unlimited.
+    """What may be sent at most, and how fast; ``None`` and absent phases are unlimited.
 
     Attributes:
         total: queries over all phases.
         phases: queries by phase.
+        per_target: queries for one target in one phase.
         seconds: wall time since the ledger was opened; no query leaves after it.
+        rate: queries a second.
+        max_wait: longest wait before a retry, in seconds.
+        breaker: the same failure this often in a row stops the run.
 
     Raises:
         UnknownNameError: a phase that does not exist.
@@ -35,12 +40,32 @@ class Limits:
 
     total: int | None = None
     phases: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    per_target: int | None = None
     seconds: float | None = None
+    rate: float | None = None
+    max_wait: float = 30.0
+    breaker: int = 10
+
+    @classmethod
+    def of(cls, settings: LimitSettings) -> "Limits":
+        """Give the limits that settings ask for."""
+        phases = settings.phases.model_dump(exclude_none=True)
+        shared = {"per_target", "seconds", "rate", "max_wait", "breaker"}
+        return cls(total=settings.queries, phases=phases, **settings.model_dump(include=shared))
 
     def __post_init__(self) -> None:
         for phase in self.phases:
             require_phase(phase)
-        named = {"total": self.total, "seconds": self.seconds, **self.phases}
+        if self.rate is not None and not self.rate > 0:
+            raise SetupError(f"The limit 'rate' must be above 0, got {self.rate}.")
+        named = {
+            "total": self.total,
+            "per_target": self.per_target,
+            "seconds": self.seconds,
+            "max_wait": self.max_wait,
+            "breaker": self.breaker,
+            **self.phases,
+        }
         for name, limit in named.items():
             if limit is not None and not limit >= 0:
                 raise SetupError(f"The limit {name!r} must be 0 or more, got {limit}.")
@@ -77,8 +102,7 @@ class Budget:
             BudgetError: none may leave; it names the limit.
         """
         limits = self._limits
-        if limits.seconds is not None and self._clock() - self._opened >= limits.seconds:
-            raise BudgetError("wall-time (seconds)", limits.seconds)
+        self.allow_wait(0.0)
         counts = self._counts()
         allowed = wanted
         if limits.total is not None:
@@ -88,6 +112,16 @@ class Budget:
             limit = limits.phases[phase]
             allowed = min(allowed, _left(f"phase {phase}", limit, counts[phase].sent))
         return allowed
+
+    def allow_wait(self, seconds: float) -> None:
+        """See that after a wait there would be time left to send.
+
+        Raises:
+            BudgetError: the wall time is used up, or would be.
+        """
+        limit = self._limits.seconds
+        if limit is not None and self._clock() - self._opened + seconds >= limit:
+            raise BudgetError("wall-time (seconds)", limit)
 
 
 def _left(name: str, limit: int, sent: int) -> int:

@@ -3,15 +3,14 @@
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, final
 
-from saywhat.errors import ChatbotError, SayWhatError, SetupError
-from saywhat.interfaces import Chatbot
-from saywhat.ledger.budget import Budget
-from saywhat.ledger.store import Bought, Call, Store, require_phase
+from saywhat.errors import ChatbotError
+from saywhat.ledger.dispatch import Dispatcher
+from saywhat.ledger.store import Bought, Call, Store
+from saywhat.ledger.terms import Terms
 
-BATCH_SIZE: Final = 256
 _UNSCOPED: Final = "reply"  # the scope of LedgeredChatbot.reply, whose interface has none
 
 
@@ -36,38 +35,12 @@ class Answer:
 
 @final
 @dataclasses.dataclass(frozen=True, slots=True)
-class Terms:
-    """How a chatbot is asked; the fields are those of ``Ledger.chatbot``."""
+class Identity:
+    """Whose replies are bought: the chatbot's name, fingerprint and row in the store."""
 
-    phase: str
-    repeat: int
-    attempts: int
-    batch_size: int
-    on_sent: Callable[[int], None] | None
-
-    def __post_init__(self) -> None:
-        require_phase(self.phase)
-        for name, low in {"repeat": 0, "attempts": 1, "batch_size": 1}.items():
-            if (value := getattr(self, name)) < low:
-                raise SetupError(f"{name!r} must be at least {low}, got {value}.")
-
-
-@final
-@dataclasses.dataclass(slots=True)
-class _Progress:
-    """How far one call is: what it has asked and what came of it."""
-
-    scope: str
-    part: int
-    times: Counter[str]
-    keys: dict[str, bytes]
-    replies: dict[str, str]
-    failures: dict[str, ChatbotError] = dataclasses.field(default_factory=dict)
-    asked: int = 0
-
-    def reach(self, queries: Iterable[str]) -> None:
-        """Count queries as asked, as often as the caller asked them."""
-        self.asked += sum(self.times[query] for query in queries)
+    name: str
+    fingerprint: str
+    row: int
 
 
 @final
@@ -75,36 +48,34 @@ class LedgeredChatbot:
     """A chatbot whose every query passes through a ledger; made by ``Ledger.chatbot``.
 
     Args:
-        chatbot: the chatbot; its name and fingerprint are read once, here.
+        identity: whose replies they are.
         terms: how it is asked.
         store: where replies and counts are kept.
-        budget: what may be sent.
+        dispatcher: sends.
         parts: how many calls each (phase, scope) has had in this process.
     """
 
     def __init__(
         self,
-        chatbot: Chatbot,
+        identity: Identity,
         terms: Terms,
         *,
         store: Store,
-        budget: Budget,
+        dispatcher: Dispatcher,
         parts: Counter[tuple[str, str]],
     ) -> None:
-        self._chatbot, self._terms = chatbot, terms
-        self._store, self._budget, self._parts = store, budget, parts
-        self._name, self._fingerprint = chatbot.name, chatbot.fingerprint
-        self._id = store.chatbot_id(self._fingerprint, self._name)
+        self._identity, self._terms = identity, terms
+        self._store, self._dispatcher, self._parts = store, dispatcher, parts
 
     @property
     def name(self) -> str:
         """The wrapped chatbot's name."""
-        return self._name
+        return self._identity.name
 
     @property
     def fingerprint(self) -> str:
         """The wrapped chatbot's fingerprint."""
-        return self._fingerprint
+        return self._identity.fingerprint
 
     def reply(self, queries: Sequence[str]) -> list[str]:
         """Answer a batch, as any chatbot does.
@@ -113,19 +84,19 @@ class LedgeredChatbot:
             ChatbotError: a query was given up on; it names the first. The other replies are in the
                 cache.
             BudgetError: a limit was reached.
+            UnreachableError: the chatbot keeps failing.
         """
-        progress = self._begin(queries, _UNSCOPED)
-        self._buy_missing(progress)
+        progress = self._begin(queries, _UNSCOPED, ())
+        self._buy(progress)
         for query in queries:
             if query in progress.failures:
                 raise progress.failures[query]
         return [progress.replies[query] for query in queries]
 
-    def ask(self, queries: Sequence[str], *, scope: str) -> list[Answer]:
+    def ask(
+        self, queries: Sequence[str], *, scope: str, targets: Sequence[str] = ()
+    ) -> list[Answer]:
         """Ask any number of queries; each distinct one that the ledger cannot answer is sent.
-
-        A batch that fails is sent again one query at a time, so that one bad query spoils only
-        itself; each then gets ``attempts`` tries, and every try counts as sent.
 
         Args:
             queries: the queries; repeated ones are sent once.
@@ -133,6 +104,8 @@ class LedgeredChatbot:
                 this process, and each replaces the call of that number by an earlier process in the
                 count of *asked*. So a scope must be something that a resumed run does over from its
                 start, or not at all.
+            targets: the target that each query is asked for; what is sent is charged to the first
+                one whose limit allows it.
 
         Returns:
             Answers aligned with ``queries``.
@@ -140,10 +113,11 @@ class LedgeredChatbot:
         Raises:
             BudgetError: a limit was reached. What still fitted was sent, and its replies are in the
                 cache.
+            UnreachableError: the chatbot keeps failing; what it had replied is in the cache.
         """
-        progress = self._begin(queries, scope)
+        progress = self._begin(queries, scope, targets)
         free = set(progress.replies)
-        self._buy_missing(progress)
+        self._buy(progress)
         answers = []
         for query in queries:
             failure = progress.failures.get(query)
@@ -153,82 +127,127 @@ class LedgeredChatbot:
                 free.add(query)
         return answers
 
-    def _begin(self, queries: Sequence[str], scope: str) -> _Progress:
+    def _begin(self, queries: Sequence[str], scope: str, targets: Sequence[str]) -> "_Purchase":
+        terms = self._terms
         times = Counter(queries)
-        keys = cache_keys(self._fingerprint, times, self._terms.repeat)
+        keys = cache_keys(self._identity.fingerprint, times, terms.repeat)
         found = self._store.replies(list(keys.values()))
         replies = {query: found[key] for query, key in keys.items() if key in found}
-        call = (self._terms.phase, scope)
-        progress = _Progress(scope, self._parts[call], times, keys, replies)
+        number = self._parts[terms.phase, scope]
+        call = Call(terms.phase, scope, number, asked=0, failed=0)
+        progress = _Purchase(call, times, keys, replies, self._identity, terms, self._store)
+        progress.charge_to(queries, targets)
         if times:
-            self._parts[call] += 1
+            self._parts[terms.phase, scope] += 1
             progress.reach(replies)
-            self._record(progress)
+            progress.record()
         return progress
 
-    def _buy_missing(self, progress: _Progress) -> None:
+    def _buy(self, progress: "_Purchase") -> None:
         missing = [query for query in progress.times if query not in progress.replies]
-        start = 0
-        while start < len(missing):
-            wanted = min(self._terms.batch_size, len(missing) - start)
-            size = self._budget.allow(self._terms.phase, wanted)
-            batch = missing[start : start + size]
-            progress.reach(batch)
-            try:
-                self._send(batch, progress)
-            except ChatbotError as error:
-                self._buy_singly(batch, progress, error)
-            start += size
+        if missing:
+            self._dispatcher.send(missing, progress)
 
-    def _buy_singly(self, batch: Sequence[str], progress: _Progress, failure: ChatbotError) -> None:
-        tried = 1 if len(batch) == 1 else 0  # a batch of one that failed was that query's first try
-        for query in batch:
-            last = failure
-            for _ in range(self._terms.attempts - tried):
-                self._budget.allow(self._terms.phase, 1)
-                try:
-                    self._send([query], progress)
-                    break
-                except ChatbotError as error:
-                    last = error
-            else:
-                progress.failures[query] = _naming(query, last)
-                self._record(progress)
 
-    def _send(self, batch: list[str], progress: _Progress) -> None:
-        """Count, ask and store one batch.
+@final
+class _Purchase:
+    """One call: what it has asked, what came of it, and the writing down of both.
 
-        Raises:
-            ChatbotError: the chatbot failed; nothing is stored.
-        """
-        self._record(progress, sent=len(batch))
-        try:
-            replies = [_clean(reply) for reply in self._replies(batch)]
-            self._store.record_replies(
-                [Bought(progress.keys[q], q, r) for q, r in zip(batch, replies, strict=True)],
-                phase=self._terms.phase,
-                chatbot=self._id,
-                repeat=self._terms.repeat,
-            )
-        finally:
-            if self._terms.on_sent is not None:
-                self._terms.on_sent(len(batch))
-        progress.replies.update(zip(batch, replies, strict=True))
+    It is the ``Sink`` of the dispatcher.
+    """
 
-    def _replies(self, batch: list[str]) -> list[str]:
-        try:
-            return _checked(self._chatbot.reply(list(batch)), batch)
-        except SayWhatError:
-            raise
-        except Exception as error:
-            raise ChatbotError(
-                f"The chatbot {self._name!r} raised {type(error).__name__}: {error}", query=batch[0]
-            ) from error
+    def __init__(
+        self,
+        call: Call,
+        times: Counter[str],
+        keys: Mapping[str, bytes],
+        replies: dict[str, str],
+        identity: Identity,
+        terms: Terms,
+        store: Store,
+    ) -> None:
+        self._call, self.times, self._keys, self.replies = call, times, keys, replies
+        self._identity, self._terms, self._store = identity, terms, store
+        self.failures: dict[str, ChatbotError] = {}
+        self._reached: set[str] = set()
+        self._asked = 0
+        self._targets: dict[str, list[str]] = {}
+        self._charges: dict[str, int] = {}
 
-    def _record(self, progress: _Progress, *, sent: int = 0) -> None:
-        failed = len(progress.failures)
-        call = Call(self._terms.phase, progress.scope, progress.part, progress.asked, failed)
-        self._store.record_call(call, sent=sent)
+    def charge_to(self, queries: Sequence[str], targets: Sequence[str]) -> None:
+        """Note which targets each query is asked for."""
+        if not targets:
+            return
+        for query, target in zip(queries, targets, strict=True):
+            if query not in self.replies:
+                self._targets.setdefault(query, []).append(target)
+        if self._terms.per_target is not None and self._targets:
+            self._charges = self._store.charges(self._terms.phase)
+
+    def reach(self, queries: Iterable[str]) -> None:
+        """Count queries as asked, as often as the caller asked them."""
+        for query in queries:
+            if query not in self._reached:
+                self._reached.add(query)
+                self._asked += self.times[query]
+
+    def refusal(self, query: str) -> ChatbotError | None:
+        """See ``Sink``."""
+        limit = self._terms.per_target
+        if limit is None or query not in self._targets or self._payer(query) is not None:
+            return None
+        return ChatbotError(
+            f"Not sent: the budget of {limit:,} queries for a target is used up",
+            query=query,
+            kind="budget",
+            retry="never",
+        )
+
+    def leaving(self, queries: Sequence[str]) -> None:
+        """See ``Sink``."""
+        self.reach(queries)
+        charged: Counter[str] = Counter()
+        for query in queries:
+            if (target := self._payer(query)) is not None:
+                charged[target] += 1
+                self._charges[target] = self._charges.get(target, 0) + 1
+        self.record(sent=len(queries), charged=charged)
+
+    def arrived(self, replies: Sequence[tuple[str, str]]) -> None:
+        """See ``Sink``."""
+        self._store.record_replies(
+            [Bought(self._keys[query], query, reply) for query, reply in replies],
+            phase=self._terms.phase,
+            chatbot=self._identity.row,
+            repeat=self._terms.repeat,
+        )
+        self.replies.update(replies)
+        if self._terms.on_reply is not None:
+            for query, reply in replies:
+                self._terms.on_reply(query, reply)
+
+    def landed(self, number: int) -> None:
+        """See ``Sink``."""
+        if self._terms.on_sent is not None:
+            self._terms.on_sent(number)
+
+    def gave_up(self, query: str, error: ChatbotError) -> None:
+        """See ``Sink``."""
+        self.reach([query])
+        self.failures[query] = error
+        self.record()
+
+    def record(self, *, sent: int = 0, charged: Mapping[str, int] | None = None) -> None:
+        """Write how far the call is."""
+        call = dataclasses.replace(self._call, asked=self._asked, failed=len(self.failures))
+        self._store.record_call(call, sent=sent, charged=charged)
+
+    def _payer(self, query: str) -> str | None:
+        """Give the target that a query is charged to; ``None`` if there is none with room."""
+        limit, targets = self._terms.per_target, self._targets.get(query, ())
+        if limit is None:
+            return targets[0] if targets else None
+        return next((t for t in targets if self._charges.get(t, 0) < limit), None)
 
 
 def cache_keys(fingerprint: str, queries: Iterable[str], repeat: int) -> dict[str, bytes]:
@@ -245,36 +264,3 @@ def cache_keys(fingerprint: str, queries: Iterable[str], repeat: int) -> dict[st
 def _prefixed(text: str) -> bytes:
     encoded = text.encode("utf-8", "surrogatepass")
     return len(encoded).to_bytes(8, "big") + encoded
-
-
-def _checked(replies: object, batch: Sequence[str]) -> list[str]:
-    if not isinstance(replies, list) or not all(isinstance(reply, str) for reply in replies):
-        raise ChatbotError(
-            f"Expected a list of {len(batch)} texts from the chatbot, got {type(replies).__name__}"
-            f" {replies!r:.80}; its reply() must return list[str]",
-            query=batch[0],
-        )
-    if len(replies) != len(batch):
-        raise ChatbotError(
-            f"Expected one reply per query ({len(batch)}) from the chatbot, got {len(replies)}",
-            query=batch[0],
-        )
-    return replies
-
-
-def _clean(reply: str) -> str:
-    """Replace lone surrogates, which no file could hold, by U+FFFD."""
-    try:
-        reply.encode()
-    except UnicodeEncodeError:
-        return reply.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return reply
-
-
-def _naming(query: str, error: ChatbotError) -> ChatbotError:
-    """Give the error itself if it names the query, else one that does."""
-    if error.query == query:
-        return error
-    named = ChatbotError(str(error), query=query)
-    named.__cause__ = error
-    return named

@@ -11,7 +11,7 @@ from typing import Final
 from saywhat.errors import CheckpointError, SetupError
 from saywhat.records import PHASES
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = 0x53617957  # "SayW": tells a ledger from any other SQLite file
 _SCHEMA: Final = (
     "CREATE TABLE chatbots (id INTEGER PRIMARY KEY, fingerprint UNIQUE NOT NULL, name NOT NULL)",
@@ -24,6 +24,8 @@ _SCHEMA: Final = (
     """CREATE TABLE counts (
         phase TEXT PRIMARY KEY, asked INTEGER NOT NULL, "unique" INTEGER NOT NULL,
         sent INTEGER NOT NULL, failed INTEGER NOT NULL)""",
+    """CREATE TABLE charges (
+        phase TEXT, target, sent INTEGER NOT NULL, PRIMARY KEY (phase, target)) WITHOUT ROWID""",
     "CREATE TABLE notes (key PRIMARY KEY, value NOT NULL)",
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",

@@ -15,8 +15,11 @@ from typing import final
 
 from saywhat.interfaces import Chatbot
 from saywhat.ledger.budget import UNLIMITED, Budget, Limits
-from saywhat.ledger.chatbot import BATCH_SIZE, LedgeredChatbot, Terms, cache_keys
+from saywhat.ledger.chatbot import Identity, LedgeredChatbot, cache_keys
+from saywhat.ledger.dispatch import Dispatcher
+from saywhat.ledger.pace import Breaker, TokenBucket
 from saywhat.ledger.store import Counts, Store, read_counts, require_phase
+from saywhat.ledger.terms import BATCH_SIZE, Terms
 from saywhat.records import Pair
 
 
@@ -26,8 +29,9 @@ class Ledger:
 
     Args:
         path: the SQLite file; made if absent, continued if present.
-        limits: hard limits on what may be sent.
-        clock: gives seconds for the wall-time limit.
+        limits: hard limits on what may be sent, and how fast.
+        clock: gives seconds, never going back.
+        sleep: waits for seconds.
 
     Raises:
         SetupError: the file cannot be opened, or another process owns it.
@@ -50,10 +54,15 @@ class Ledger:
         limits: Limits = UNLIMITED,
         *,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.path = path
+        self.path, self._limits = path, limits
         self._store = Store(path)
+        self._clock, self._sleep = clock, sleep
         self._budget = Budget(limits, self._store.counts, clock=clock)
+        self._bucket = TokenBucket(limits.rate, clock=clock)
+        answered = any(count.unique for count in self._store.counts().values())
+        self._breaker = Breaker(limits.breaker, max_wait=limits.max_wait, answered=answered)
         self._parts: Counter[tuple[str, str]] = Counter()
 
     def __enter__(self) -> "Ledger":
@@ -80,6 +89,7 @@ class Ledger:
         attempts: int = 1,
         batch_size: int = BATCH_SIZE,
         on_sent: Callable[[int], None] | None = None,
+        on_reply: Callable[[str, str], None] | None = None,
     ) -> LedgeredChatbot:
         """Wrap a chatbot so that everything asked of it passes through this ledger.
 
@@ -88,16 +98,38 @@ class Ledger:
             phase: what its queries are counted under: one of ``records.PHASES``.
             repeat: which of several answers to the same query; each has its own place in the cache.
             attempts: how often a failing query is tried before it is given up.
-            batch_size: the most queries that leave together.
-            on_sent: called after each batch or single try, with the number of queries that left.
+            batch_size: the most queries in one call of a chatbot that answers batches.
+            on_sent: called with the number of queries that left, once what came of them is stored.
+            on_reply: called with each query and reply that comes, once it is stored.
 
         Raises:
             UnknownNameError: the phase does not exist.
             SetupError: a number is out of range.
         """
-        terms = Terms(phase, repeat, attempts, batch_size, on_sent)
+        limits = self._limits
+        terms = Terms(
+            phase,
+            repeat,
+            attempts,
+            batch_size,
+            per_target=limits.per_target,
+            max_wait=limits.max_wait,
+            on_sent=on_sent,
+            on_reply=on_reply,
+        )
+        name, fingerprint = chatbot.name, chatbot.fingerprint
+        identity = Identity(name, fingerprint, self._store.chatbot_id(fingerprint, name))
+        dispatcher = Dispatcher(
+            chatbot,
+            terms,
+            budget=self._budget,
+            bucket=self._bucket,
+            breaker=self._breaker,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
         return LedgeredChatbot(
-            chatbot, terms, store=self._store, budget=self._budget, parts=self._parts
+            identity, terms, store=self._store, dispatcher=dispatcher, parts=self._parts
         )
 
     def counts(self) -> dict[str, Counts]:

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -123,8 +123,22 @@ class Store:
                 found.update((key, unpack(reply)) for key, reply in self._db.execute(sql, chunk))
         return found
 
-    def record_call(self, call: Call, *, sent: int = 0) -> None:
-        """Write how far a call is and, with it, that ``sent`` queries are about to leave."""
+    def charges(self, phase: str) -> dict[str, int]:
+        """Give the queries sent for each target of a phase."""
+        with guarded(self._path):
+            rows = self._db.execute("SELECT target, sent FROM charges WHERE phase = ?", (phase,))
+            return {unpack(target): sent for target, sent in rows}
+
+    def record_call(
+        self, call: Call, *, sent: int = 0, charged: Mapping[str, int] | None = None
+    ) -> None:
+        """Write how far a call is and, with it, that ``sent`` queries are about to leave.
+
+        Args:
+            call: how far it is.
+            sent: how many leave.
+            charged: target -> how many of them leave for it.
+        """
         row = (call.phase, pack(call.scope), call.part)
         with self._writing() as db:
             asked, failed = db.execute(
@@ -139,6 +153,12 @@ class Store:
                 " WHERE phase = ?",
                 (call.asked - asked, sent, call.failed - failed, call.phase),
             )
+            if charged:
+                db.executemany(
+                    "INSERT INTO charges VALUES (?, ?, ?)"
+                    " ON CONFLICT (phase, target) DO UPDATE SET sent = sent + excluded.sent",
+                    [(call.phase, pack(target), number) for target, number in charged.items()],
+                )
 
     def record_replies(
         self, bought: Sequence[Bought], *, phase: str, chatbot: int, repeat: int

@@ -9,7 +9,7 @@ is ``complete``; ``running`` (a crash), ``partial`` (stopped at a limit, or inte
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -88,9 +88,7 @@ class RunFolder:
         """
         _check_name(name)
         digest = settings_hash(settings)
-        for path in sorted(root.glob(f"*-{name}-{digest}*"), reverse=True):
-            if not _unfinished(path, name, digest, seed):
-                continue
+        for path in unfinished_runs(root, name, settings, seed=seed):
             folder = cls(path, lock=acquire(path), clock=clock)
             if _unfinished(path, name, digest, seed):  # not finished before we had the lock
                 folder._resume(settings)
@@ -126,7 +124,7 @@ class RunFolder:
         folder = cls(path, lock=acquire(path), clock=clock)
         try:
             if (path / _RUN).exists():
-                _refuse_differences(path, name, settings, seed=seed)
+                refuse_differences(path, name, settings, seed=seed)
                 folder._resume(settings)
             else:
                 path.chmod(0o700)
@@ -221,7 +219,7 @@ class RunFolder:
 
     def _resume(self, settings: Mapping[str, Any]) -> None:
         self.resumed = True
-        self._run = _read_run(self.path)
+        self._run = read_run(self.path)
         if self.status == "complete":
             return
         for file in list(self.path.iterdir()):
@@ -231,6 +229,16 @@ class RunFolder:
         facts = provenance(device=self._run["device"], clock=self._clock)
         entry = {key: facts[key] for key in ("date", "version", "commit", "dirty")}
         self.annotate(status="running", finished=None, resumed=[*self._run["resumed"], entry])
+
+
+def unfinished_runs(
+    root: Path, name: str, settings: Mapping[str, Any], *, seed: int
+) -> Iterator[Path]:
+    """Give the folders of unfinished runs of this name, settings and seed, the newest first."""
+    digest = settings_hash(settings)
+    for path in sorted(root.glob(f"*-{name}-{digest}*"), reverse=True):
+        if _unfinished(path, name, digest, seed):
+            yield path
 
 
 def _check_name(name: str) -> None:
@@ -248,6 +256,15 @@ def _make_or_refuse(path: Path) -> None:
         raise SetupError(
             f"Cannot make the run folder {path}: {error}. Choose another folder."
         ) from error
+    refuse_foreign(path)
+
+
+def refuse_foreign(path: Path) -> None:
+    """See that a folder holds a run, or nothing.
+
+    Raises:
+        SetupError: it holds something else.
+    """
     if (path / _RUN).exists():
         return
     for file in sorted(path.iterdir()):
@@ -258,7 +275,12 @@ def _make_or_refuse(path: Path) -> None:
             )
 
 
-def _read_run(path: Path) -> dict[str, Any]:
+def read_run(path: Path) -> dict[str, Any]:
+    """Read ``run.json``.
+
+    Raises:
+        SetupError: it cannot be read, or is not what a run writes.
+    """
     try:
         run = json.loads((path / _RUN).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -279,15 +301,20 @@ def _read_run(path: Path) -> dict[str, Any]:
 def _unfinished(path: Path, name: str, digest: str, seed: int) -> bool:
     """Whether a folder holds this very run, not complete; what cannot be read is another's."""
     try:
-        run = _read_run(path)
+        run = read_run(path)
     except SetupError:
         return False
     found = (run.get("name"), run.get("settings_hash"), run.get("seeds"))
     return found == (name, digest, {"run": seed}) and run.get("status") != "complete"
 
 
-def _refuse_differences(path: Path, name: str, settings: Mapping[str, Any], *, seed: int) -> None:
-    run = _read_run(path)
+def refuse_differences(path: Path, name: str, settings: Mapping[str, Any], *, seed: int) -> None:
+    """See that the run in a folder has these settings.
+
+    Raises:
+        SetupError: it has others; the message names the keys.
+    """
+    run = read_run(path)
     try:
         stored = yaml.safe_load((path / _CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -77,10 +77,16 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
     program, *rest = sys.argv if arguments is None else arguments
     path = Path(program)
     words = ["saywhat"] if path.name in {"saywhat", "__main__.py"} else ["python", program]
-    return shlex.join([*words, *map(_masked, rest)])
+    return shlex.join([*words, *map(masked, rest)])
 
 
-def _masked(word: str) -> str:
+def masked(word: str) -> str:
+    """Hide what looks like a credential in a word of a command line, such as a chatbot's spec.
+
+    Example:
+        >>> masked("openai:https://me:pw@host/v1#m")
+        'openai:https://***@host/v1#m'
+    """
     return _SECRET_VALUE.sub(r"\1***", _USER_IN_URL.sub("://***@", word))
 
 

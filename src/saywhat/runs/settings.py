@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-FREE_SECTIONS: Final = frozenset({"limits"})
-"""Sections that may change between a run and its resumption: they end a run, and change no
-result."""
+FREE_SECTIONS: Final = frozenset({"limits", "connection"})
+"""Sections that may change between a run and its resumption: they end a run or set its pace, and
+change no result."""
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

@@ -65,9 +65,9 @@ class TargetAsk:
         allowed = list(queries)[: self._left]
         if not allowed:
             return []
-        answers = self._chatbot.ask(allowed, scope=self._scope)
+        texts = [self._target.text] * len(allowed)
+        answers = self._chatbot.ask(allowed, scope=self._scope, targets=texts)
         first = self._asked + 1
         self._asked += len(allowed)
         self._left -= len(allowed)
-        texts = [self._target.text] * len(allowed)
         return scored(answers, texts, range(first, first + len(allowed)), self._similarity)

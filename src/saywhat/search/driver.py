@@ -73,7 +73,8 @@ def _one_shot(
     flat = [query for plan in plans for query in plan]
     against = [target.text for target, plan in zip(block, plans, strict=True) for _ in plan]
     numbers = [nth for plan in plans for nth in range(1, len(plan) + 1)]
-    attempts = scored(chatbot.ask(flat, scope=scope), against, numbers, similarity) if flat else []
+    answers = chatbot.ask(flat, scope=scope, targets=against)
+    attempts = scored(answers, against, numbers, similarity)
     start = 0
     for target, plan in zip(block, plans, strict=True):
         yield target, attempts[start : start + len(plan)]

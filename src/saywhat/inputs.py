@@ -1,0 +1,62 @@
+"""What a run is made from: names in the settings to targets, reference corpus and generator."""
+
+from pathlib import Path
+from typing import Final
+
+from saywhat.corpora.files import read_pairs
+from saywhat.corpora.targets import limit_per_group, read_targets
+from saywhat.errors import UnknownNameError
+from saywhat.generators import Seq2SeqGenerator
+from saywhat.interfaces import Similarity
+from saywhat.records import Pair, Target
+from saywhat.registry import ASSETS
+from saywhat.text.normalise import length_group, word_count
+
+MAX_TARGET_WORDS: Final = 100
+ONE_SENTENCE: Final = "text:"
+
+
+def load_targets(name: str, *, limit: int | None = None) -> list[Target]:
+    """Read a built-in list (``test``, ``validation``), a file, or ``text:`` and one sentence.
+
+    ``limit`` keeps the first of each group.
+
+    Raises:
+        UnknownNameError: neither a built-in list nor a path.
+        CorpusError: the file cannot be used.
+    """
+    if name.startswith(ONE_SENTENCE) and (text := name.removeprefix(ONE_SENTENCE).strip()):
+        return [Target(text, length=length_group(text))]
+    built_in = {path.stem: path for path in (ASSETS / "targets").glob("*.jsonl")}
+    path = built_in.get(name, Path(name))
+    if name not in built_in and not path.exists() and path.suffix == "" and "/" not in name:
+        raise UnknownNameError(
+            "target list", name, [*built_in, "a path of a .txt, .csv, .tsv or .jsonl file"]
+        )
+    return limit_per_group(read_targets(path), limit)
+
+
+def load_reference(name: str) -> list[Pair]:
+    """Read a reference corpus: ``builtin``, ``none`` or a path."""
+    if name == "none":
+        return []
+    return read_pairs(ASSETS / "reference.jsonl.xz" if name == "builtin" else Path(name))
+
+
+def load_generator(spec: str) -> Seq2SeqGenerator:
+    """Load a generator: ``builtin`` or a folder.
+
+    Raises:
+        CheckpointError: the folder does not hold one.
+    """
+    return Seq2SeqGenerator.load(ASSETS / "generator" if spec == "builtin" else Path(spec))
+
+
+def unmeasurable(text: str, similarity: Similarity) -> str:
+    """Say why a target cannot be measured, or ``""``."""
+    words = word_count(text)
+    if words > MAX_TARGET_WORDS:
+        return f"too long: {words:,} words, at most {MAX_TARGET_WORDS} can be asked for"
+    if not similarity.measurable(text):
+        return "no word that the similarity knows"
+    return ""
