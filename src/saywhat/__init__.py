@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from saywhat.audit import audit as audit
     from saywhat.config import AuditSettings as AuditSettings
     from saywhat.config import ChatbotSettings as ChatbotSettings
+    from saywhat.config import ConnectionSettings as ConnectionSettings
+    from saywhat.config import ModelSettings as ModelSettings
     from saywhat.config import TrainSettings as TrainSettings
     from saywhat.eliciting import elicit as elicit
+    from saywhat.errors import BatchError as BatchError
     from saywhat.errors import BudgetError as BudgetError
     from saywhat.errors import ChatbotError as ChatbotError
     from saywhat.errors import CheckpointError as CheckpointError
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
     from saywhat.errors import SayWhatError as SayWhatError
     from saywhat.errors import SetupError as SetupError
     from saywhat.errors import UnknownNameError as UnknownNameError
+    from saywhat.errors import UnreachableError as UnreachableError
     from saywhat.inputs import load_generator as load_generator
     from saywhat.inputs import load_reference as load_reference
     from saywhat.inputs import load_targets as load_targets
     from saywhat.interfaces import Chatbot as Chatbot
+    from saywhat.interfaces import ConcurrentChatbot as ConcurrentChatbot
     from saywhat.interfaces import Search as Search
     from saywhat.interfaces import Similarity as Similarity
     from saywhat.pipeline import Training as Training
@@ -50,14 +55,18 @@ _HOMES: Final = {
     "AuditReports": "audit",
     "AuditResult": "audit",
     "AuditSettings": "config",
+    "BatchError": "errors",
     "BudgetError": "errors",
     "Chatbot": "interfaces",
     "ChatbotError": "errors",
     "ChatbotSettings": "config",
     "CheckpointError": "errors",
+    "ConcurrentChatbot": "interfaces",
+    "ConnectionSettings": "config",
     "CorpusError": "errors",
     "Finding": "records",
     "InconclusiveError": "errors",
+    "ModelSettings": "config",
     "Pair": "records",
     "SayWhatError": "errors",
     "Search": "interfaces",
@@ -67,6 +76,7 @@ _HOMES: Final = {
     "TrainSettings": "config",
     "Training": "pipeline",
     "UnknownNameError": "errors",
+    "UnreachableError": "errors",
     "audit": "audit",
     "elicit": "eliciting",
     "load_chatbot": "registry",
@@ -81,14 +91,18 @@ __all__ = [
     "AuditReports",
     "AuditResult",
     "AuditSettings",
+    "BatchError",
     "BudgetError",
     "Chatbot",
     "ChatbotError",
     "ChatbotSettings",
     "CheckpointError",
+    "ConcurrentChatbot",
+    "ConnectionSettings",
     "CorpusError",
     "Finding",
     "InconclusiveError",
+    "ModelSettings",
     "Pair",
     "SayWhatError",
     "Search",
@@ -98,6 +112,7 @@ __all__ = [
     "TrainSettings",
     "Training",
     "UnknownNameError",
+    "UnreachableError",
     "audit",
     "elicit",
     "load_chatbot",

@@ -8,7 +8,7 @@ from saywhat.audit import audit
 from saywhat.config import AuditSettings
 from saywhat.errors import SetupError
 from saywhat.inputs import ONE_SENTENCE
-from saywhat.interfaces import Chatbot
+from saywhat.interfaces import Chatbot, Closable
 from saywhat.records import Finding
 from saywhat.registry import load_chatbot
 
@@ -36,6 +36,7 @@ def elicit(
 
     Raises:
         SetupError: something named cannot be used; nothing was asked.
+        UnreachableError: the chatbot kept failing.
         InconclusiveError: the chatbot answered nothing, or the sentence cannot be measured.
 
     Example:
@@ -43,13 +44,17 @@ def elicit(
         >>> found.outcome, found.query  # doctest: +SKIP
         ('elicited', 'see you')
     """
-    made = load_chatbot(chatbot)
     settings = settings or AuditSettings()
+    made = load_chatbot(chatbot, connection=settings.connection, model=settings.model)
     spec = chatbot if isinstance(chatbot, str) else f"object:{made.name}:{made.fingerprint[:16]}"
     changes = {"budget": budget, "method": method}
     search = {**settings.search.model_dump(), **{k: v for k, v in changes.items() if v is not None}}
     asked = for_sentence(settings, sentence).model_dump() | {"chatbot": spec, "search": search}
-    return audit(AuditSettings.model_validate(asked), out=out, chatbot=made).findings[0]
+    try:
+        return audit(AuditSettings.model_validate(asked), out=out, chatbot=made).findings[0]
+    finally:
+        if made is not chatbot and isinstance(made, Closable):
+            made.close()
 
 
 def for_sentence(settings: AuditSettings, sentence: str) -> AuditSettings:

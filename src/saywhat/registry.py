@@ -1,8 +1,8 @@
 """Names to implementations: imported when made; third parties join by entry point.
 
 Groups of entry points: ``saywhat.chatbots`` (a factory ``(argument: str) -> Chatbot``) and
-``saywhat.similarities``. A third-party name is the entry point's own, and never
-shadows a built-in one.
+``saywhat.similarities`` (a factory ``() -> Similarity``). A third-party name is the entry point's
+own, and never shadows a built-in one.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from saywhat.config import ConnectionSettings, ModelSettings
-from saywhat.errors import SetupError, UnknownNameError
-from saywhat.interfaces import Chatbot, Closable
+from saywhat.errors import SayWhatError, SetupError, UnknownNameError
+from saywhat.interfaces import Chatbot, Closable, Similarity
 
 ASSETS: Final = Path(__file__).with_name("assets")
 
@@ -35,14 +35,20 @@ _SIMILARITIES: Final[Mapping[str, str]] = {
     "embedding-average": "the paper's: cosine of averaged word vectors",
     "embedding-average-centred": "the same with the corpus mean removed from the vectors (default)",
     "exact": "1 if the texts are equal after normalisation",
+    "contains": "for keywords: the share of the target's words that the reply holds",
+    "sentence-encoder": "the judge: cosine of sentence embeddings, never a reward (extra judge)",
 }
+JUDGES: Final = frozenset({"sentence-encoder"})
+"""Similarities that are kept from training, so that they can judge what it found."""
 _SEARCHES: Final[Mapping[str, str]] = {
     "greedy": "the generator's most likely query: 1 query",
     "beam": "the generator's N best queries by beam search, all asked (the paper's)",
     "sampling": "N queries drawn from the generator, all asked",
+    "diverse-beam": "the N best queries of a beam search whose groups keep apart, all asked",
     "retrieval": "the known query whose reply is nearest: nothing is asked",
     "random": "N ordinary posts, all asked",
     "real-input": "for targets from conversations: the human query before it",
+    "rnn-agent": "a language model of queries, trained anew for each target by what it asks",
 }
 
 
@@ -58,9 +64,7 @@ def names(kind: str) -> dict[str, str]:
         built_in = {name: text for name, (text, _) in _CHATBOTS.items()}
     else:
         built_in = dict({"similarities": _SIMILARITIES}[kind])
-    for point in importlib.metadata.entry_points(group=f"saywhat.{kind}"):
-        built_in.setdefault(point.name, f"from {point.value}")
-    return built_in
+    return built_in | {point.name: f"from {point.value}" for point in _third_parties(kind)}
 
 
 def _load(path: str) -> Any:
@@ -98,7 +102,10 @@ def load_chatbot(
         if form.partition(":")[:2] == (head, colon) and bool(rest) == bool(colon):
             chatbot = _load(path)(rest, connection, model)
             return chatbot
-    chatbot = _third_party("chatbots", head, spec)(rest)
+    made = third_party("chatbots", head, rest)
+    if made is None:
+        raise UnknownNameError("chatbot", spec, names("chatbots"))
+    chatbot = made
     return chatbot
 
 
@@ -124,11 +131,42 @@ def open_chatbot(
             made.close()
 
 
-def _third_party(group: str, name: str, spec: str) -> Callable[[str], Any]:
-    for point in importlib.metadata.entry_points(group=f"saywhat.{group}"):
-        if point.name == name:
-            factory = point.load()
-            if not callable(factory):
-                raise SetupError(f"The entry point {point.name!r} ({point.value}) is not callable.")
-            return factory  # type: ignore[no-any-return]
-    raise UnknownNameError(group.rstrip("s"), spec, names(group))
+def third_party(kind: str, name: str, *arguments: str) -> Any:
+    """Make what another package offers by entry point; ``None`` if none offers it.
+
+    Args:
+        kind: ``chatbots`` or ``similarities``.
+        name: the entry point's name.
+        arguments: of its factory.
+
+    Raises:
+        SetupError: it cannot be imported or made, or is something else; the message names the
+            package.
+    """
+    points = [point for point in _third_parties(kind) if point.name == name]
+    if not points:
+        return None
+    packages = sorted({point.dist.name if point.dist else "?" for point in points})
+    place = f"{name!r} of the package {' and of '.join(packages)}"
+    if len(packages) > 1:
+        raise SetupError(f"Expected one package to offer {name!r}, got {place}; uninstall one.")
+    try:
+        made = points[0].load()(*arguments)
+    except SayWhatError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise SetupError(
+            f"Making {place} ({points[0].value}) raised {type(error).__name__}: {error}."
+        ) from error
+    expected = {"chatbots": Chatbot, "similarities": Similarity}[kind]
+    if not isinstance(made, expected):
+        raise SetupError(f"Expected a {expected.__name__} from {place}, got {type(made).__name__}.")
+    return made
+
+
+def _third_parties(kind: str) -> list[importlib.metadata.EntryPoint]:
+    """List entry points; those with a name of ours are left out, so that nobody shadows it."""
+    ours: Mapping[str, object] = {"chatbots": _CHATBOTS, "similarities": _SIMILARITIES}[kind]
+    taken = {name.partition(":")[0] for name in ours}
+    points = importlib.metadata.entry_points(group=f"saywhat.{kind}")
+    return [point for point in points if point.name not in taken]

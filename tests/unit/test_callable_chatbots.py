@@ -1,15 +1,22 @@
-"""Functions as chatbots: two forms, errors that help, and a fingerprint that follows the file."""
+"""Functions as chatbots: one text or a batch, errors that help, a fingerprint of the file."""
 
+import asyncio
+import contextlib
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from saywhat.chatbots.callable import CallableChatbot, load, wrap
+from saywhat.chatbots import callable as functions
+from saywhat.chatbots.callable import BatchCallableChatbot, CallableChatbot, wrap
 from saywhat.chatbots.known import EchoChatbot, make
-from saywhat.errors import ChatbotError, SetupError, UnknownNameError
+from saywhat.config import ConnectionSettings, ModelSettings
+from saywhat.errors import BatchError, ChatbotError, SetupError, UnknownNameError
+from saywhat.interfaces import Chatbot, ConcurrentChatbot
+from saywhat.ledger import Ledger
 from saywhat.registry import load_chatbot
 
 BOT = """
@@ -31,6 +38,11 @@ number = 5
 """
 
 
+def made(argument: str) -> Chatbot:
+    """Make the chatbot of ``python:ARGUMENT``."""
+    return functions.make(argument, ConnectionSettings(), ModelSettings())
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Write a file of chatbots and a module that it imports."""
@@ -46,14 +58,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_both_forms_answer_a_batch(folder: Path) -> None:
     for name in ("one", "many"):
-        chatbot = load(f"{folder}/bot.py:{name}")
+        chatbot = made(f"{folder}/bot.py:{name}")
         assert chatbot.reply(["a", "b"]) == ["A", "B"]
         assert chatbot.reply([]) == []
         assert chatbot.name == name
 
 
 def test_a_batch_function_gets_the_whole_batch(folder: Path) -> None:
-    chatbot = load("bot.py:many")
+    chatbot = made("bot.py:many")
     chatbot.reply(["a", "b", "c"])
     [module] = [m for name, m in sys.modules.items() if name.startswith("saywhat_chatbot_") and
                 getattr(m, "__file__", "") == str(folder / "bot.py")]  # fmt: skip
@@ -76,7 +88,7 @@ def test_the_annotation_decides_the_form(hint: str) -> None:
 
 
 def test_an_object_that_is_a_chatbot_is_taken_as_it_is(folder: Path) -> None:
-    chatbot = load("bot.py:bot")
+    chatbot = made("bot.py:bot")
     assert (chatbot.name, chatbot.reply(["x"])) == ("own", ["own"])
 
 
@@ -106,19 +118,29 @@ def test_what_cannot_be_used_is_explained(folder: Path, argument: str, message: 
     if argument.startswith("absent.py"):
         (folder / "broken.py").unlink()
     with pytest.raises(SetupError, match=message):
-        load(argument)
+        made(argument)
 
 
 def test_functions_of_another_shape_are_refused() -> None:
-    async def later(query: str) -> str:
-        return query
+    def pieces(query: str) -> Iterator[str]:
+        yield query
 
-    with pytest.raises(SetupError, match=r"asyncio\.run"):
-        wrap(later)
+    with pytest.raises(SetupError, match=r"pieces\(\) gives its reply in pieces"):
+        wrap(pieces)
     with pytest.raises(SetupError, match="one parameter"):
         wrap(lambda a, b: a + b)
     with pytest.raises(SetupError, match="one parameter"):
         wrap(lambda: "")
+
+
+def test_each_of_the_two_classes_refuses_the_other_form() -> None:
+    def many(queries: list[str]) -> list[str]:
+        return queries
+
+    with pytest.raises(SetupError, match="takes a batch"):
+        CallableChatbot(many, name="many", fingerprint="1")
+    with pytest.raises(SetupError, match="takes one text"):
+        BatchCallableChatbot(str.upper, name="upper", fingerprint="1")
 
 
 def test_failures_and_wrong_types_name_the_query() -> None:
@@ -129,11 +151,97 @@ def test_failures_and_wrong_types_name_the_query() -> None:
 
     chatbot = wrap(picky)
     with pytest.raises(ChatbotError, match=r"picky\(\) raised OSError: down") as caught:
-        chatbot.reply(["ok", "bad"])
-    assert caught.value.query == "bad"
+        chatbot.reply(["bad"])
+    assert (caught.value.query, caught.value.kind, caught.value.retry) == ("bad", "OSError", "now")
     with pytest.raises(ChatbotError, match=r"Expected text from picky.*NoneType") as caught:
-        chatbot.reply(["ok", "none"])
-    assert caught.value.query == "none"
+        chatbot.reply(["none"])
+    assert (caught.value.query, caught.value.retry) == ("none", "never")
+
+
+def test_no_reply_is_lost_when_others_fail() -> None:
+    def picky(query: str) -> str:
+        return {"a": "A", "c": "C"}[query]
+
+    with pytest.raises(BatchError) as caught:
+        wrap(picky).reply(["a", "b", "c", "d"])
+    told = [o if isinstance(o, str) else (o.kind, o.query) for o in caught.value.outcomes]
+    assert told == ["A", ("KeyError", "b"), "C", ("KeyError", "d")]
+
+
+def test_no_reply_of_a_batch_is_lost_either() -> None:
+    def many(queries: list[str]) -> list[object]:
+        table = {"a": "A", "b": None, "c": {"error": "refused"}, "d": 4, "e": {"output": "E"}}
+        return [table[query] for query in queries]
+
+    with pytest.raises(BatchError) as caught:
+        wrap(many).reply(["a", "b", "c", "d", "e"])
+    told = [o if isinstance(o, str) else (o.kind, o.retry) for o in caught.value.outcomes]
+    failures = [("no text", "now"), ("reported error", "now"), ("wrong reply", "never")]
+    assert told == ["A", *failures, "E"]
+
+
+def test_a_failure_raised_on_purpose_is_passed_on() -> None:
+    """Who knows that asking again helps, and when, can say so."""
+
+    def busy(query: str) -> str:
+        raise ChatbotError("slow down", query=query, kind="HTTP 429", retry="busy", after=7.0)
+
+    with pytest.raises(ChatbotError) as caught:
+        wrap(busy).reply(["a"])
+    assert (caught.value.kind, caught.value.retry, caught.value.after) == ("HTTP 429", "busy", 7.0)
+
+
+def test_an_exit_is_a_failure_and_an_interruption_is_not() -> None:
+    def leaving(query: str) -> str:
+        raise SystemExit(0) if query == "exit" else KeyboardInterrupt
+
+    with pytest.raises(ChatbotError, match=r"leaving\(\) raised SystemExit: 0"):
+        wrap(leaving).reply(["exit"])
+    with pytest.raises(KeyboardInterrupt):
+        wrap(leaving).reply(["interrupt"])
+
+
+def test_a_synchronous_function_is_asked_on_the_callers_thread() -> None:
+    threads = set()
+
+    def which(query: str) -> str:
+        threads.add(threading.get_ident())
+        return query
+
+    chatbot = wrap(which)
+    assert isinstance(chatbot, ConcurrentChatbot)
+    assert chatbot.concurrency == 1
+    assert chatbot.submit("a").done()
+    chatbot.reply(["a", "b"])
+    assert threads == {threading.get_ident()}
+
+
+def test_a_function_may_have_a_loop_of_its_own() -> None:
+    async def answer(query: str) -> str:
+        await asyncio.sleep(0)
+        return query.upper()
+
+    chatbot = wrap(lambda query: asyncio.run(answer(query)))
+    assert chatbot.reply(["a", "b"]) == ["A", "B"]
+
+
+def test_the_ledger_keeps_each_reply_as_it_comes(tmp_path: Path) -> None:
+    """An interruption in the middle of a batch costs one query, not the batch."""
+    asked = []
+
+    def answer(query: str) -> str:
+        asked.append(query)
+        if query == "2" and asked.count("2") == 1:
+            raise KeyboardInterrupt
+        return query
+
+    queries = [str(number) for number in range(4)]
+    for again in (False, True):
+        with Ledger(tmp_path / "ledger.sqlite") as ledger:
+            chatbot = ledger.chatbot(wrap(answer), phase="search")
+            with contextlib.nullcontext() if again else pytest.raises(KeyboardInterrupt):
+                chatbot.ask(queries, scope="a")
+    assert asked == ["0", "1", "2", "2", "3"]
 
 
 @pytest.mark.parametrize("answer", [["a"], "ab", None, ["a", 2]])
@@ -146,10 +254,10 @@ def test_a_batch_function_must_give_one_text_for_each(answer: object) -> None:
 
 
 def test_the_fingerprint_follows_the_file_and_the_name(folder: Path) -> None:
-    one, many = load("bot.py:one").fingerprint, load("bot.py:many").fingerprint
-    assert load("bot.py:one").fingerprint == one != many
+    one, many = made("bot.py:one").fingerprint, made("bot.py:many").fingerprint
+    assert made("bot.py:one").fingerprint == one != many
     (folder / "bot.py").write_text(BOT.replace("calls", "called"), encoding="utf-8")
-    assert load("bot.py:one").fingerprint != one
+    assert made("bot.py:one").fingerprint != one
 
 
 def test_functions_without_a_file_have_fingerprints_too() -> None:

@@ -1,56 +1,142 @@
 """Any Python function as a chatbot: ``python:bot.py:reply``, or a function object.
 
-Two forms are told apart by the annotation of the function's parameter: ``list[str]`` (or another
-sequence) takes and gives a whole batch; anything else, or no annotation, takes and gives one text.
+``callable_forms`` says which functions are taken. A function of one text is asked one query at a
+time, so that each reply can be stored as it comes: on the caller's own thread if it is synchronous,
+since nothing is known of its thread safety; on an event loop, several at once, if it is ``async``.
 
 The fingerprint is a hash of the file that holds the function. What the function reads from
 elsewhere (weights, a service, captured variables) is not in it: an object with ``name``,
 ``fingerprint`` and ``reply`` of its own is taken as it is, and can tell.
 """
 
-import collections.abc
+import asyncio
 import functools
-import hashlib
-import importlib
-import importlib.util
-import inspect
-import json
-import sys
-import types
-import typing
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, Final, final
 
-from saywhat.errors import ChatbotError, SetupError, UnknownNameError
+from saywhat.chatbots.callable_forms import form_of, text_of, texts_of
+from saywhat.chatbots.callable_source import find, fingerprint_of
+from saywhat.chatbots.loop import BackgroundLoop, reply_to_all
+from saywhat.config import ConnectionSettings, ModelSettings
+from saywhat.errors import BatchError, ChatbotError, SetupError
 from saywhat.interfaces import Chatbot
 
-_EXPECTED: Final = "python:FILE.py:FUNCTION or python:MODULE:FUNCTION"
-_BATCHES: Final = frozenset({
-    list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection,
-})  # fmt: skip
+_DEFAULT: Final = ConnectionSettings()
 
 
 @final
 class CallableChatbot:
-    """Answers with a function.
+    """Answers with a function of one text.
 
     Args:
-        function: ``str -> str``, or ``list[str] -> list[str]`` if its parameter says so.
+        function: takes one text; see ``callable_forms``.
         name: for tables.
         fingerprint: a hash of all that determines the replies.
+        connection: how many queries wait for an ``async`` function at once, and how long.
 
     Raises:
-        SetupError: it is not a function of one parameter.
+        SetupError: it is not such a function.
 
     Example:
         >>> CallableChatbot(str.upper, name="loud", fingerprint="1").reply(["hi"])
         ['HI']
     """
 
-    def __init__(self, function: Callable[..., Any], *, name: str, fingerprint: str) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        fingerprint: str,
+        connection: ConnectionSettings = _DEFAULT,
+    ) -> None:
+        self._form = form_of(function, name)
+        if self._form.takes == "batch":
+            raise SetupError(f"Expected a function of one text, got {name}(), which takes a batch.")
         self._function, self._name, self._fingerprint = function, name, fingerprint
-        self._batched = _takes_a_batch(function, name)
+        self._connection, self._loop = connection, BackgroundLoop()
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the function's file."""
+        return self._fingerprint
+
+    @property
+    def concurrency(self) -> int:
+        """How many queries may be under way together: 1 if the function is synchronous."""
+        return self._connection.concurrency if self._form.asynchronous else 1
+
+    def submit(self, query: str) -> Future[str]:
+        """Ask one query; a synchronous function has answered when this returns."""
+        if self._form.asynchronous:
+            return self._loop.submit(self._later(query))
+        future: Future[str] = Future()
+        try:
+            future.set_result(self._now(query))
+        except ChatbotError as error:
+            future.set_exception(error)
+        return future
+
+    def reply(self, queries: Sequence[str]) -> list[str]:
+        """Answer a batch.
+
+        Raises:
+            ChatbotError: the function raised, reported a failure, was late, or gave something else
+                than text. It tells what came of each query if there were several.
+        """
+        return reply_to_all(self, queries)
+
+    def close(self) -> None:
+        """Give up what the function is doing; it can be asked again."""
+        self._loop.close()
+
+    def _now(self, query: str) -> str:
+        reply = _called(lambda: self._function(*self._form.arguments(query)), self._name, query)
+        return text_of(reply, self._form, name=self._name, query=query)
+
+    async def _later(self, query: str) -> str:
+        reply = await _awaited(
+            lambda: self._function(*self._form.arguments(query)),
+            name=self._name,
+            query=query,
+            seconds=self._connection.timeout,
+        )
+        return text_of(reply, self._form, name=self._name, query=query)
+
+
+@final
+class BatchCallableChatbot:
+    """Answers with a function of a whole batch.
+
+    Args:
+        function: ``list[str] -> list[str]``, its parameter annotated so; also ``async``.
+        name: for tables.
+        fingerprint: a hash of all that determines the replies.
+        connection: how long an ``async`` function is waited for: the timeout for each text.
+
+    Raises:
+        SetupError: it is not such a function.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        fingerprint: str,
+        connection: ConnectionSettings = _DEFAULT,
+    ) -> None:
+        self._form = form_of(function, name)
+        if self._form.takes != "batch":
+            raise SetupError(f"Expected a function of a batch, got {name}(), which takes one text.")
+        self._function, self._name, self._fingerprint = function, name, fingerprint
+        self._connection, self._loop = connection, BackgroundLoop()
 
     @property
     def name(self) -> str:
@@ -66,70 +152,63 @@ class CallableChatbot:
         """Answer a batch.
 
         Raises:
-            ChatbotError: the function raised, or gave something else than text.
+            ChatbotError: the function raised, was late, or gave something else than one text for
+                each query. It tells what came of each if the others got theirs.
         """
         if not queries:
             return []
-        if self._batched:
-            return self._checked(self._call(list(queries), queries[0]), queries)
-        return [self._text(self._call(query, query), query) for query in queries]
+        call = functools.partial(self._function, list(queries))
+        if self._form.asynchronous:
+            replies = self._awaited(call, queries)
+        else:
+            replies = _called(call, self._name, queries[0])
+        outcomes = texts_of(replies, self._form, name=self._name, queries=queries)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, ChatbotError)]
+        if failures:
+            raise BatchError(outcomes) if len(queries) > 1 else failures[0]
+        return [outcome for outcome in outcomes if isinstance(outcome, str)]
 
-    def _call(self, argument: str | list[str], query: str) -> object:
+    def close(self) -> None:
+        """Give up what the function is doing; it can be asked again."""
+        self._loop.close()
+
+    def _awaited(self, call: Callable[[], Awaitable[object]], queries: Sequence[str]) -> object:
+        seconds = self._connection.timeout * len(queries)
+        future = self._loop.submit(
+            _awaited(call, name=self._name, query=queries[0], seconds=seconds)
+        )
         try:
-            return self._function(argument)
-        except (Exception, SystemExit) as error:  # its exit code must not become an audit's
-            raise ChatbotError(
-                f"{self._name}() raised {type(error).__name__}: {error}", query=query
-            ) from error
-
-    def _text(self, reply: object, query: str) -> str:
-        if not isinstance(reply, str):
-            raise ChatbotError(
-                f"Expected text from {self._name}(), got {type(reply).__name__}", query=query
-            )
-        return reply
-
-    def _checked(self, replies: object, queries: Sequence[str]) -> list[str]:
-        if not isinstance(replies, list | tuple) or len(replies) != len(queries):
-            got = f"{len(replies)}" if isinstance(replies, list | tuple) else type(replies).__name__
-            raise ChatbotError(
-                f"Expected a list of {len(queries)} texts from {self._name}(), got {got}",
-                query=queries[0],
-            )
-        return [self._text(reply, query) for reply, query in zip(replies, queries, strict=True)]
+            return future.result()
+        finally:
+            future.cancel()  # nobody waits any more, should this have been interrupted
 
 
-def load(argument: str) -> Chatbot:
+def make(argument: str, connection: ConnectionSettings, _: ModelSettings) -> Chatbot:
     """Make the chatbot that ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION`` names.
-
-    The file's folder, or the working directory for a module, joins the end of the import path, so
-    that the file can import its neighbours.
 
     Raises:
         SetupError: there is no such file or module, importing it failed, or it holds no such
             function (the message lists those that it holds).
     """
-    place, _, attribute = argument.rpartition(":")
-    if not place or not attribute:
-        raise SetupError(f"Expected {_EXPECTED}, got 'python:{argument}'.")
-    is_file = place.endswith(".py") or "/" in place
-    module = _import_file(Path(place)) if is_file else _import_module(place)
-    try:
-        found: Any = functools.reduce(getattr, attribute.split("."), module)
-    except AttributeError:
-        known = [name for name, item in vars(module).items() if _is_own(item, module, name)]
-        raise UnknownNameError(f"function of {place}", attribute, known) from None
+    found, name = find(argument)
     is_class = isinstance(found, type)
     if not is_class and isinstance(found, Chatbot):
         return found
-    return wrap(found, name=attribute)
+    return wrap(found, connection=connection, name=name)
 
 
-def wrap(function: Any, *, name: str = "") -> CallableChatbot:
+def wrap(
+    function: Any, *, connection: ConnectionSettings = _DEFAULT, name: str = ""
+) -> CallableChatbot | BatchCallableChatbot:
     """Make a chatbot of a function object.
 
+    Args:
+        function: a function of one of the forms in ``callable_forms``.
+        connection: how many queries wait for an ``async`` function at once, and how long.
+        name: for tables; the function's own by default.
+
     Raises:
-        SetupError: it cannot be called with one text.
+        SetupError: it is no function, or one of another form.
     """
     name = name or getattr(function, "__name__", type(function).__name__)
     if isinstance(function, type):
@@ -138,113 +217,52 @@ def wrap(function: Any, *, name: str = "") -> CallableChatbot:
         )
     if not callable(function):
         raise SetupError(f"Expected a function, got {name} of type {type(function).__name__}.")
-    return CallableChatbot(function, name=name, fingerprint=_fingerprint(function, name))
+    is_batch = form_of(function, name).takes == "batch"
+    kind = BatchCallableChatbot if is_batch else CallableChatbot
+    fingerprint = fingerprint_of(function, name)
+    return kind(function, name=name, fingerprint=fingerprint, connection=connection)
 
 
-def _import_file(path: Path) -> types.ModuleType:
+def _called(call: Callable[[], object], name: str, query: str) -> object:
     try:
-        source = path.read_bytes()
-    except OSError as error:
-        beside = sorted(file.name for file in path.parent.glob("*.py"))
-        hint = f" That folder has {', '.join(beside)}." if beside else ""
-        raise SetupError(f"Expected a Python file at {path}: {error.strerror}.{hint}") from error
-    path = path.resolve()
-    identity = hashlib.sha256(str(path).encode() + b"\0" + source).hexdigest()
-    name = f"saywhat_chatbot_{identity[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    _make_importable(path.parent)
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise SetupError(f"Expected a Python file, got {path}; its name must end in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+        return call()
+    except ChatbotError:  # raised on purpose: it says itself whether asking again may help
+        raise
+    except (Exception, SystemExit) as error:  # its exit code must not become an audit's
+        raise _raised(error, name, query) from error
+
+
+async def _awaited(
+    call: Callable[[], Awaitable[object]], *, name: str, query: str, seconds: float
+) -> object:
+    """Await a function's reply for so long.
+
+    Raises:
+        ChatbotError: it raised, or was late.
+    """
+    task = asyncio.current_task()
+    clock = asyncio.timeout(seconds)
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise _import_failed(str(path), error) from error
-    return module
+        async with clock:
+            return await call()
+    except ChatbotError:
+        raise
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling():  # by us: nobody waits for the reply any more
+            raise
+        raise _raised(error, name, query) from error
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        # the last two would end the loop's thread, on which nobody can be interrupted
+        if clock.expired():
+            raise ChatbotError(
+                f"{name}() gave no reply within {seconds:g} seconds (connection.timeout)",
+                query=query,
+                kind="timeout",
+                retry="later",
+            ) from error
+        raise _raised(error, name, query) from error
 
 
-def _import_module(name: str) -> types.ModuleType:
-    _make_importable(Path.cwd())
-    try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        raise _import_failed(name, error) from error
-
-
-def _import_failed(place: str, error: BaseException) -> SetupError:
-    return SetupError(
-        f"Importing {place} raised {type(error).__name__}: {error}. Expected {_EXPECTED}."
-    )
-
-
-def _make_importable(folder: Path) -> None:
-    # at the end, so that a neighbour's name cannot replace a package
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
-
-
-def _is_own(item: object, module: types.ModuleType, name: str) -> bool:
-    local = getattr(item, "__module__", module.__name__) == module.__name__
-    return callable(item) and local and not name.startswith("_")
-
-
-def _takes_a_batch(function: Callable[..., Any], name: str) -> bool:
-    if inspect.iscoroutinefunction(function):
-        raise SetupError(f"{name}() is asynchronous; wrap it in a function that calls asyncio.run.")
-    try:
-        signature = _signature(function)
-    except (TypeError, ValueError):  # written in C and undocumented: as good as unannotated
-        return False
-    try:
-        signature.bind("query")
-    except TypeError as error:
-        raise SetupError(
-            f"Expected a function of one parameter, the query; got {name}{signature}."
-        ) from error
-    annotation = next(iter(signature.parameters.values())).annotation
-    if isinstance(annotation, str):
-        return annotation.partition("[")[0].rpartition(".")[2] in {"list", "List", "Sequence"}
-    return (typing.get_origin(annotation) or annotation) in _BATCHES
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    try:
-        return inspect.signature(function, eval_str=True)
-    except NameError:  # an annotation that was imported for type checkers only
-        return inspect.signature(function)
-
-
-def _fingerprint(function: Any, name: str) -> str:
-    """Hash the file that holds a function, its place there, and a partial's arguments."""
-    identity: list[str] = ["callable-1", name]
-    if isinstance(function, functools.partial):
-        identity.append(repr((function.args, sorted(function.keywords.items()))))
-        function = function.func
-    function = inspect.unwrap(function)
-    code = getattr(function, "__code__", None)
-    for holder in (function, type(function)):
-        try:
-            source = Path(inspect.getsourcefile(holder) or "").read_bytes()
-        except (OSError, TypeError):
-            continue
-        identity += [hashlib.sha256(source).hexdigest(), getattr(holder, "__qualname__", "")]
-        identity.append(str(code.co_firstlineno) if code else "")
-        break
-    else:
-        identity += [sys.version, getattr(function, "__qualname__", ""), *_instructions(code)]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-
-
-def _instructions(code: types.CodeType | None) -> list[str]:
-    """Describe a function whose source is in no file, as in an interactive session."""
-    if code is None:
-        return []
-    parts = [code.co_code.hex(), repr(code.co_names)]
-    for constant in code.co_consts:
-        inner = isinstance(constant, types.CodeType)
-        parts += _instructions(constant) if inner else [repr(constant)]
-    return parts
+def _raised(error: BaseException, name: str, query: str) -> ChatbotError:
+    kind = type(error).__name__
+    return ChatbotError(f"{name}() raised {kind}: {error}", query=query, kind=kind)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import weakref
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, Final, TypeVar, final
 
@@ -19,6 +19,10 @@ _PATIENCE: Final = 5.0
 class BackgroundLoop:
     """Runs coroutines of other threads; the thread starts with the first and dies with ``close``.
 
+    Args:
+        at_end: run on the loop before it ends, also when nobody calls ``close``; it must not refer
+            to the owner of the loop.
+
     Example:
         >>> loop = BackgroundLoop()
         >>> loop.submit(asyncio.sleep(0, "done")).result()
@@ -26,7 +30,8 @@ class BackgroundLoop:
         >>> loop.close()
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_end: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
+        self._at_end = at_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -35,10 +40,8 @@ class BackgroundLoop:
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine on the loop."""
         with self._starting:
-            if self._loop is None:
-                self._start()
-            assert self._loop is not None
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            loop = self._loop or self._start()
+            return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
     def close(self, last: Coroutine[Any, Any, object] | None = None) -> None:
         """Cancel what runs, run ``last``, and end the thread; closing twice is harmless."""
@@ -53,12 +56,15 @@ class BackgroundLoop:
             self._end()
         self._loop = self._thread = None
 
-    def _start(self) -> None:
+    def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=_run, args=(loop,), name="saywhat-loop", daemon=True)
+        thread = threading.Thread(
+            target=_run, args=(loop, self._at_end), name="saywhat-loop", daemon=True
+        )
         thread.start()
         self._loop, self._thread = loop, thread
         self._end = weakref.finalize(self, _stop, loop, thread)
+        return loop
 
 
 def reply_to_all(chatbot: ConcurrentChatbot, queries: Sequence[str]) -> list[str]:
@@ -87,7 +93,9 @@ def reply_to_all(chatbot: ConcurrentChatbot, queries: Sequence[str]) -> list[str
     return [outcome for outcome in outcomes if isinstance(outcome, str)]
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run(
+    loop: asyncio.AbstractEventLoop, at_end: Callable[[], Coroutine[Any, Any, object]] | None
+) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
@@ -97,7 +105,10 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
             task.cancel()
         if tasks:
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        if at_end is not None:
+            loop.run_until_complete(at_end())
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())  # look-ups of names
         loop.close()
 
 
