@@ -10,11 +10,11 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from saywhat.config import AuditSettings, ConnectionSettings, ModelSettings
+from saywhat.config import AuditSettings
 from saywhat.errors import (
     BudgetError,
     InconclusiveError,
@@ -23,21 +23,19 @@ from saywhat.errors import (
 )
 from saywhat.evaluation.findings import finding
 from saywhat.evaluation.success import success_against_queries
-from saywhat.evaluation.tables import summarise, with_null
+from saywhat.evaluation.tables import check_asked, summarise, with_null
 from saywhat.inputs import load_generator, load_reference, load_targets, unmeasurable
-from saywhat.interfaces import Chatbot, Closable, Search, Similarity
+from saywhat.interfaces import Chatbot, Search, Similarity
 from saywhat.ledger import Counts, Ledger, LedgeredChatbot, Limits
+from saywhat.planning import FROM_REFERENCE, GUIDED, plan_of
 from saywhat.records import PHASES, Attempt, Finding, Pair, Target
-from saywhat.registry import ASSETS, load_chatbot
+from saywhat.registry import ASSETS, open_chatbot
 from saywhat.reports.html import build_report
 from saywhat.rng import derive_seed
 from saywhat.runs import RunFolder, Status
 from saywhat.search import SearchParts, make_search, run_search
 from saywhat.similarity import CentredEmbeddingAverage, make_similarity, save_centre
 from saywhat.similarity.null import null_scores
-
-GUIDED: Final = frozenset({"greedy", "beam", "sampling"})
-FROM_REFERENCE: Final = frozenset({"retrieval", "random"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +106,7 @@ def audit(
     with contextlib.ExitStack() as open_things:
         if chatbot is None:
             chatbot = open_things.enter_context(
-                chatbot_of(settings.chatbot, settings.connection, settings.model)
+                open_chatbot(settings.chatbot, connection=settings.connection, model=settings.model)
             )
         folder = open_things.enter_context(
             RunFolder.at(out, name, plain, seed=settings.seed)
@@ -120,19 +118,6 @@ def audit(
         )
         _same_chatbot(folder, chatbot)
         return _run(settings, parts, chatbot, folder, ledger, reports or AuditReports())
-
-
-@contextlib.contextmanager
-def chatbot_of(
-    spec: str, connection: ConnectionSettings, model: ModelSettings
-) -> Iterator[Chatbot]:
-    """Make the chatbot that a spec names, and let go of what it holds afterwards."""
-    made = load_chatbot(spec, connection=connection, model=model)
-    try:
-        yield made
-    finally:
-        if isinstance(made, Closable):
-            made.close()
 
 
 def _same_chatbot(folder: RunFolder, chatbot: Chatbot) -> None:
@@ -162,9 +147,10 @@ def _run(
 ) -> AuditResult:
     if isinstance(parts.similarity, CentredEmbeddingAverage):
         save_centre(parts.similarity.centre, folder.file("centre.npy"))
+    plan = plan_of(settings, parts.targets, chatbot=chatbot, without=parts.reasons)
     reports.begin(
         f"Auditing {chatbot.name} · {len(parts.targets):,} targets · {settings.search.method} · "
-        f"at most {len(parts.targets) * settings.search.budget:,} queries · seed {settings.seed}"
+        f"{plan.at_most} · seed {settings.seed}"
         f"{' · resumed' if folder.resumed else ''} · {folder.path}"
     )
     asker = ledger.chatbot(
@@ -212,7 +198,7 @@ def _make(settings: AuditSettings) -> _Parts:
         )
     generator = load_generator(settings.generator) if method in GUIDED else None
     reasons = {t.text: reason for t in targets if (reason := unmeasurable(t.text, similarity))}
-    search = make_search(method, SearchParts(similarity, generator, reference))
+    search = make_search(method, SearchParts(similarity, generator, reference), settings.search)
     return _Parts(targets, reference, similarity, search, reasons)
 
 
@@ -285,6 +271,7 @@ def _summarise(
         status=status,
         rng=rng,
     )
+    check_asked(summary)
     # the null: what this chatbot says anyway. Ordinary replies if they are known, else what the
     # search got
     replies = [pair.reply for pair in parts.reference] or [
@@ -370,7 +357,8 @@ def report(
 
 def query_counts(counts: dict[str, Counts]) -> dict[str, Any]:
     """Give the three counts of design section 6 in total, and asked, unique and sent by phase."""
-    used = {phase: counts[phase] for phase in PHASES if phase in counts and counts[phase].asked}
+    # what an interrupted phase had sent stays paid for, also when it has not begun again
+    used = {p: counts[p] for p in PHASES if p in counts and counts[p] != Counts()}
     return {
         "asked": sum(c.asked for c in used.values()),
         "unique": sum(c.unique for c in used.values()),

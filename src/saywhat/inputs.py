@@ -1,16 +1,18 @@
 """What a run is made from: names in the settings to targets, reference corpus and generator."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from saywhat.corpora.files import read_pairs
 from saywhat.corpora.targets import limit_per_group, read_targets
 from saywhat.errors import UnknownNameError
-from saywhat.generators import Seq2SeqGenerator
 from saywhat.interfaces import Similarity
 from saywhat.records import Pair, Target
 from saywhat.registry import ASSETS
 from saywhat.text.normalise import length_group, word_count
+
+if TYPE_CHECKING:
+    from saywhat.generators import Seq2SeqGenerator
 
 MAX_TARGET_WORDS: Final = 100
 ONE_SENTENCE: Final = "text:"
@@ -43,12 +45,14 @@ def load_reference(name: str) -> list[Pair]:
     return read_pairs(ASSETS / "reference.jsonl.xz" if name == "builtin" else Path(name))
 
 
-def load_generator(spec: str) -> Seq2SeqGenerator:
+def load_generator(spec: str) -> "Seq2SeqGenerator":
     """Load a generator: ``builtin`` or a folder.
 
     Raises:
         CheckpointError: the folder does not hold one.
     """
+    from saywhat.generators import Seq2SeqGenerator  # noqa: PLC0415  (a plan needs no torch)
+
     return Seq2SeqGenerator.load(ASSETS / "generator" if spec == "builtin" else Path(spec))
 
 

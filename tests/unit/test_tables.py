@@ -138,7 +138,7 @@ def test_parts_add_up_to_the_whole(
     [
         ({"threshold": 0.8}, "is elicited with similarity 0.75 at threshold 0.8"),
         ({"counts": {"asked": 1}}, "the counts lack"),
-        ({"counts": {**COUNTS, "unique": 13}}, "13 unique queries of 12 asked"),
+        ({"counts": {**COUNTS, "unique": 13}}, "13 unique queries of 11 sent"),
         ({"counts": {**COUNTS, "by_phase": {"search": 11}}}, "12 queries asked, 11 over"),
     ],
 )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, final
 
 from saywhat.cli.flags import Call
 from saywhat.cli.output import Output
+from saywhat.cli.plan import dry_run
 from saywhat.cli.progress import Progress, SendingRate
 
 if TYPE_CHECKING:
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
 
 def audit(call: Call) -> None:
     """Ask for each target; report what it took."""
-    from saywhat.audit import AuditReports
-    from saywhat.audit import audit as run
     from saywhat.cli.settings import settings_of
 
     settings = settings_of(call, "audit").audit
     out = call.text("out")
+    if "dry-run" in call.switches:
+        dry_run(call, settings, out=None if out is None else Path(out))
+        return
+    from saywhat.audit import AuditReports
+    from saywhat.audit import audit as run
+
     with Progress(call.output) as progress:
         told = AuditTalk(call.output, progress)
         result = run(

@@ -43,7 +43,8 @@ def summarise(
     Args:
         findings: one for each target.
         counts: the ledger's ``asked``, ``unique``, ``sent`` and ``by_phase`` (asked, split by
-            phase); copied to ``queries``.
+            phase), and all of them by phase as ``detail`` if they are known; copied to
+            ``queries``.
         chatbot: the chatbot's name.
         method: the method's name.
         similarity: the similarity's name.
@@ -97,6 +98,21 @@ def with_null(summary: Mapping[str, Any], null: NullScores) -> dict[str, Any]:
     """
     generic = [dataclasses.asdict(reply) for reply in null.generic]
     return {**summary, "null": {**dataclasses.asdict(null), "generic": generic}}
+
+
+def check_asked(summary: Mapping[str, Any]) -> None:
+    """See that the attempts of an audit are what its ledger counted as asked in phase ``search``.
+
+    Of a run that was cut, the queries of the targets that were cut have no attempts.
+
+    Raises:
+        RuntimeError: they are not: a bug in saywhat.
+    """
+    attempts, asked = summary["asked"], summary["queries"]["by_phase"].get("search", 0)
+    _require(
+        attempts == asked or (attempts < asked and summary["status"] != "complete"),
+        f"{attempts} attempts in a {summary['status']} run, {asked} queries asked",
+    )
 
 
 def rows(
@@ -235,10 +251,20 @@ def _check_counts(counts: Mapping[str, Any]) -> None:
     _require(
         by_phase == counts["asked"], f"{counts['asked']} queries asked, {by_phase} over the phases"
     )
+    # fewer may be asked than are unique: a resumed search that a failure had led elsewhere
     _require(
-        counts["unique"] <= counts["asked"],
-        f"{counts['unique']} unique queries of {counts['asked']} asked",
+        counts["unique"] <= counts["sent"],
+        f"{counts['unique']} unique queries of {counts['sent']} sent",
     )
+    if detail := counts.get("detail"):
+        for key in ("asked", "unique", "sent"):
+            parts = sum(phase[key] for phase in detail.values())
+            _require(parts == counts[key], f"{key} is {counts[key]}, {parts} in the phases' detail")
+        asked = {phase: numbers["asked"] for phase, numbers in detail.items()}
+        _require(
+            asked == dict(counts["by_phase"]),
+            f"the phases asked {dict(counts['by_phase'])}, {asked} in their detail",
+        )
 
 
 def _check_totals(summary: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ counts from the opening of the ledger.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, final
@@ -56,8 +57,8 @@ class Limits:
     def __post_init__(self) -> None:
         for phase in self.phases:
             require_phase(phase)
-        if self.rate is not None and not self.rate > 0:
-            raise SetupError(f"The limit 'rate' must be above 0, got {self.rate}.")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise SetupError(f"The limit 'rate' must be a number above 0, got {self.rate}.")
         named = {
             "total": self.total,
             "per_target": self.per_target,
@@ -103,6 +104,8 @@ class Budget:
         """
         limits = self._limits
         self.allow_wait(0.0)
+        if limits.total is None and phase not in limits.phases:
+            return wanted
         counts = self._counts()
         allowed = wanted
         if limits.total is not None:

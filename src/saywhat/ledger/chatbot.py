@@ -101,9 +101,9 @@ class LedgeredChatbot:
         Args:
             queries: the queries; repeated ones are sent once.
             scope: what they are asked for, such as the target. The calls of a scope are numbered in
-                this process, and each replaces the call of that number by an earlier process in the
-                count of *asked*. So a scope must be something that a resumed run does over from its
-                start, or not at all.
+                this process, and each replaces the calls from that number on by an earlier process
+                in the count of *asked*. So a scope must be something that a resumed run does over
+                from its start, or not at all.
             targets: the target that each query is asked for; what is sent is charged to the first
                 one whose limit allows it.
 
@@ -134,7 +134,7 @@ class LedgeredChatbot:
         found = self._store.replies(list(keys.values()))
         replies = {query: found[key] for query, key in keys.items() if key in found}
         number = self._parts[terms.phase, scope]
-        call = Call(terms.phase, scope, number, asked=0, failed=0)
+        call = Call(terms.phase, scope, number)
         progress = _Purchase(call, times, keys, replies, self._identity, terms, self._store)
         progress.charge_to(queries, targets)
         if times:
@@ -171,8 +171,10 @@ class _Purchase:
         self.failures: dict[str, ChatbotError] = {}
         self._reached: set[str] = set()
         self._asked = 0
+        self._written: Call | None = None  # the call as it stands in the store
         self._targets: dict[str, list[str]] = {}
         self._charges: dict[str, int] = {}
+        self._places: dict[str, str] = {}  # query -> the target that pays when it leaves
 
     def charge_to(self, queries: Sequence[str], targets: Sequence[str]) -> None:
         """Note which targets each query is asked for."""
@@ -182,7 +184,8 @@ class _Purchase:
             if query not in self.replies:
                 self._targets.setdefault(query, []).append(target)
         if self._terms.per_target is not None and self._targets:
-            self._charges = self._store.charges(self._terms.phase)
+            wanted = {target for group in self._targets.values() for target in group}
+            self._charges = self._store.charges(self._terms.phase, list(wanted))
 
     def reach(self, queries: Iterable[str]) -> None:
         """Count queries as asked, as often as the caller asked them."""
@@ -191,11 +194,17 @@ class _Purchase:
                 self._reached.add(query)
                 self._asked += self.times[query]
 
-    def refusal(self, query: str) -> ChatbotError | None:
+    def admit(self, query: str) -> ChatbotError | None:
         """See ``Sink``."""
-        limit = self._terms.per_target
-        if limit is None or query not in self._targets or self._payer(query) is not None:
+        limit, targets = self._terms.per_target, self._targets.get(query)
+        if targets is None or query in self._places:
             return None
+        for target in targets:
+            charged = self._charges.get(target, 0)
+            if limit is None or charged < limit:
+                self._charges[target] = charged + 1
+                self._places[query] = target
+                return None
         return ChatbotError(
             f"Not sent: the budget of {limit:,} queries for a target is used up",
             query=query,
@@ -206,11 +215,7 @@ class _Purchase:
     def leaving(self, queries: Sequence[str]) -> None:
         """See ``Sink``."""
         self.reach(queries)
-        charged: Counter[str] = Counter()
-        for query in queries:
-            if (target := self._payer(query)) is not None:
-                charged[target] += 1
-                self._charges[target] = self._charges.get(target, 0) + 1
+        charged = Counter(self._places.pop(query) for query in queries if query in self._places)
         self.record(sent=len(queries), charged=charged)
 
     def arrived(self, replies: Sequence[tuple[str, str]]) -> None:
@@ -240,14 +245,8 @@ class _Purchase:
     def record(self, *, sent: int = 0, charged: Mapping[str, int] | None = None) -> None:
         """Write how far the call is."""
         call = dataclasses.replace(self._call, asked=self._asked, failed=len(self.failures))
-        self._store.record_call(call, sent=sent, charged=charged)
-
-    def _payer(self, query: str) -> str | None:
-        """Give the target that a query is charged to; ``None`` if there is none with room."""
-        limit, targets = self._terms.per_target, self._targets.get(query, ())
-        if limit is None:
-            return targets[0] if targets else None
-        return next((t for t in targets if self._charges.get(t, 0) < limit), None)
+        self._store.record_call(call, since=self._written, sent=sent, charged=charged)
+        self._written = call
 
 
 def cache_keys(fingerprint: str, queries: Iterable[str], repeat: int) -> dict[str, bytes]:

@@ -8,21 +8,20 @@ halves the number under way; each answer raises it again.
 
 import contextlib
 import dataclasses
-import heapq
-import itertools
+import math
 import queue
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Final, Protocol, final, runtime_checkable
+from typing import Final, NamedTuple, Protocol, final, runtime_checkable
 
-from saywhat.errors import BudgetError, ChatbotError, UnreachableError
+from saywhat.errors import ChatbotError, SayWhatError, SetupError, UnreachableError
 from saywhat.interfaces import BatchingChatbot, Chatbot, ConcurrentChatbot
 from saywhat.ledger.budget import Budget
-from saywhat.ledger.outcomes import Outcome, ask_batch, outcome_of, unexpected
+from saywhat.ledger.outcomes import Outcome, ask_batch, naming, outcome_of, submit
 from saywhat.ledger.pace import Breaker, TokenBucket
 from saywhat.ledger.terms import Terms
+from saywhat.ledger.waiting import Try, Waiting
 
 _MOST_BUSY: Final = 20  # times that one query is put off before it is given up
 
@@ -31,8 +30,11 @@ _MOST_BUSY: Final = 20  # times that one query is put off before it is given up
 class Sink(Protocol):
     """Who writes down what happens, before anything depends on it."""
 
-    def refusal(self, query: str) -> ChatbotError | None:
-        """Say why a query may not leave any more, or ``None``."""
+    def admit(self, query: str) -> ChatbotError | None:
+        """Set a place aside for a query within the limits of its own, or say why it has none.
+
+        The place is kept until the query is among those ``leaving``.
+        """
         ...
 
     def leaving(self, queries: Sequence[str]) -> None:
@@ -53,60 +55,27 @@ class Sink(Protocol):
 
 
 @final
-@dataclasses.dataclass(slots=True)
-class _Try:
-    """A query on its way to a reply."""
-
-    query: str
-    failed: int = 0
-    busy: int = 0
-    alone: bool = False
-
-
-@final
 @dataclasses.dataclass(slots=True, eq=False)
 class _Flight:
-    """Queries that left together."""
+    """Queries that left together, and where what becomes of them is to be found."""
 
-    tries: list[_Try]
+    tries: list[Try]
     generation: int
     future: "Future[str] | None" = None
+    outcomes: list[Outcome] | ChatbotError | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether what became of them is known."""
+        return self.outcomes is not None or (self.future is not None and self.future.done())
 
 
-_Landed = tuple[_Flight, list[Outcome] | ChatbotError]
+class _Failure(NamedTuple):
+    """What failed one try; or several, and nobody knows which of them failed the others."""
 
-
-@final
-class _Waiting:
-    """The tries that have not left: those that may at once, in order, and those put off."""
-
-    def __init__(self, queries: Iterable[str]) -> None:
-        self._ready = deque(_Try(query) for query in queries)
-        self._later: list[tuple[float, int, _Try]] = []
-        self._numbers = itertools.count()
-
-    def __bool__(self) -> bool:
-        return bool(self._ready or self._later)
-
-    def again(self, tries: Iterable[_Try]) -> None:
-        """Put tries before all others."""
-        self._ready.extendleft(reversed(list(tries)))
-
-    def put_off(self, attempt: _Try, until: float) -> None:
-        """Put a try off until the clock's ``until``."""
-        heapq.heappush(self._later, (until, next(self._numbers), attempt))
-
-    def take(self, most: int, now: float) -> list[_Try]:
-        """Take tries that may leave, up to ``most``."""
-        while self._later and self._later[0][0] <= now:
-            self._ready.appendleft(heapq.heappop(self._later)[2])
-        return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
-
-    def earliest(self, now: float) -> float:
-        """Give the clock's time at which a try may leave; infinity if there is none."""
-        if self._ready:
-            return now
-        return self._later[0][0] if self._later else float("inf")
+    tries: list[Try]
+    error: ChatbotError
+    generation: int
 
 
 @final
@@ -121,6 +90,9 @@ class Dispatcher:
         breaker: when to stop.
         clock: gives seconds, never going back.
         sleep: waits for seconds while nothing is under way.
+
+    Raises:
+        SetupError: the chatbot says that it takes less than one query at a time.
     """
 
     def __init__(
@@ -139,9 +111,10 @@ class Dispatcher:
         self._clock, self._sleep = clock, sleep
         self._several = chatbot if isinstance(chatbot, ConcurrentChatbot) else None
         self._most = _most_at_once(chatbot, terms.batch_size)
-        self._window, self._not_before = float(self._most), 0.0
-        self._flights: set[_Flight] = set()
-        self._landed: queue.SimpleQueue[_Landed] = queue.SimpleQueue()
+        self._window = float(self._most)
+        self._flights: set[_Flight] = set()  # under way
+        self._come: list[_Flight] = []  # no longer, but not stored
+        self._landed: queue.SimpleQueue[_Flight] = queue.SimpleQueue()
 
     def send(self, queries: Sequence[str], sink: Sink) -> None:
         """Send distinct queries, in order, and tell ``sink`` what comes of each.
@@ -151,29 +124,28 @@ class Dispatcher:
                 waited for.
             UnreachableError: the chatbot keeps failing, or asks for more patience than is allowed.
         """
-        waiting = _Waiting(queries)
+        waiting = Waiting(queries)
         try:
             while waiting or self._flights:
                 self._release(waiting, sink)
-                self._collect(waiting, sink)
-        except (BudgetError, UnreachableError):
+                self._collect(waiting)
+                for failure in self._keep(sink):
+                    self._failed(failure, waiting, sink)
+        except SayWhatError:
             while self._flights:
-                self._keep([self._landed.get(), *self._more()], sink)
+                self._wait(None)
+            self._keep(sink)
             raise
         finally:
             self._abandon(sink)
 
     # ------------------------------------------------------------------ what leaves
 
-    def _release(self, waiting: _Waiting, sink: Sink) -> None:
-        tries = waiting.take(self._room(), self._clock())
-        if tries and self._several is None and any(attempt.alone for attempt in tries):
-            first = 1 if tries[0].alone else [attempt.alone for attempt in tries].index(True)
-            waiting.again(tries[first:])
-            tries = tries[:first]
+    def _release(self, waiting: Waiting, sink: Sink) -> None:
+        take = waiting.take_together if self._several is None else waiting.take
         going = []
-        for attempt in tries:
-            if refusal := sink.refusal(attempt.query):
+        for attempt in take(self._room(), self._clock()):
+            if refusal := sink.admit(attempt.query):
                 sink.gave_up(attempt.query, refusal)
             else:
                 going.append(attempt)
@@ -185,133 +157,138 @@ class Dispatcher:
         sink.leaving([attempt.query for attempt in going])
         self._bucket.take(len(going))
         if self._several is None:
-            self._ask_batch(going)
+            self._ask(going)
         else:
             for attempt in going:
                 self._submit(self._several, attempt)
 
     def _room(self) -> int:
         """Give how many queries may leave now."""
-        if self._clock() < self._not_before:
+        if self._clock() < self._breaker.quiet_until:
             return 0
         window = 1 if self._breaker.suspects else int(self._window)
         free = window - len(self._flights)
         available = self._bucket.available()
         return max(0, free if available is None else min(free, available))
 
-    def _ask_batch(self, tries: list[_Try]) -> None:
+    def _ask(self, tries: list[Try]) -> None:
         flight = _Flight(tries, self._breaker.generation)
+        flight.outcomes = ask_batch(self._chatbot, [attempt.query for attempt in tries])
+        self._come.append(flight)
+
+    def _submit(self, chatbot: ConcurrentChatbot, attempt: Try) -> None:
+        flight, landed = _Flight([attempt], self._breaker.generation), self._landed
         self._flights.add(flight)
         try:
-            outcome = ask_batch(self._chatbot, [attempt.query for attempt in tries])
-        except BaseException:
+            came = submit(chatbot, attempt.query, lambda: landed.put(flight))
+        except SayWhatError:
             self._flights.discard(flight)
             raise
-        self._landed.put((flight, outcome))
-
-    def _submit(self, chatbot: ConcurrentChatbot, attempt: _Try) -> None:
-        flight = _Flight([attempt], self._breaker.generation)
-        self._flights.add(flight)
-        try:
-            future = chatbot.submit(attempt.query)
-        except ChatbotError as error:
-            self._landed.put((flight, error))
-        except Exception as error:  # noqa: BLE001  (another's code: its bug is the query's failure)
-            self._landed.put((flight, unexpected(error, attempt.query, self._name)))
+        if isinstance(came, ChatbotError):
+            flight.outcomes = came
+            landed.put(flight)
         else:
-            flight.future = future
-            query, name, landed = attempt.query, self._name, self._landed
-            future.add_done_callback(lambda f: landed.put((flight, [outcome_of(f, query, name)])))
+            flight.future = came
 
     # ------------------------------------------------------------------ what comes back
 
-    def _collect(self, waiting: _Waiting, sink: Sink) -> None:
+    def _collect(self, waiting: Waiting) -> None:
         """Wait until something can happen: a reply, or the time at which a query may leave."""
-        now = self._clock()
-        at = max(waiting.earliest(now), self._not_before, now + self._bucket.wait())
-        if not self._flights:
-            if waiting and at > now:
-                self._budget.allow_wait(at - now)
-                self._sleep(at - now)
+        if self._come:
             return
-        full = not self._breaker.suspects and len(self._flights) >= int(self._window)
-        blocked = full or self._breaker.suspects or at == float("inf")
-        with contextlib.suppress(queue.Empty):
-            first = self._landed.get(timeout=None if blocked else max(0.0, at - now))
-            self._land([first, *self._more()], waiting, sink)
+        now, suspects = self._clock(), self._breaker.suspects
+        at = max(waiting.earliest(now), self._breaker.quiet_until, now + self._bucket.wait())
+        if self._flights:
+            full = len(self._flights) >= int(self._window)
+            blocked = full or suspects or at == math.inf
+            self._wait(None if blocked else max(0.0, at - now))
+        elif waiting and at > now:
+            self._budget.allow_wait(at - now)
+            self._sleep(at - now)
 
-    def _more(self) -> list[_Landed]:
-        more = []
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for what is under way, and take in all that has come."""
         with contextlib.suppress(queue.Empty):
+            self._take_in(self._landed.get(timeout=timeout))
             while True:
-                more.append(self._landed.get_nowait())
-        return more
+                self._take_in(self._landed.get_nowait())
 
-    def _land(self, landed: Sequence[_Landed], waiting: _Waiting, sink: Sink) -> None:
-        failures = self._keep(landed, sink)
-        for flight, failure in failures:
-            tries = flight.tries
-            if isinstance(failure, tuple):
-                attempt, error = failure
-                self._failed(attempt, error, flight.generation, waiting, sink)
-            elif len(tries) == 1:
-                self._failed(tries[0], failure, flight.generation, waiting, sink)
-            else:  # nobody knows which query failed it: each is tried alone
-                self._count(failure, flight.generation)
-                for attempt in tries:
-                    attempt.alone = True
-                waiting.again(tries)
+    def _take_in(self, flight: _Flight) -> None:
+        self._come.append(flight)
+        self._flights.discard(flight)
 
-    def _keep(
-        self, landed: Sequence[_Landed], sink: Sink
-    ) -> list[tuple[_Flight, ChatbotError | tuple[_Try, ChatbotError]]]:
-        """Store the replies, and give the failures."""
+    def _keep(self, sink: Sink) -> list[_Failure]:
+        """Store the replies that have come, and give the failures.
+
+        Raises:
+            SayWhatError: something else came than a reply or a failure. All replies are stored.
+        """
         replies: list[tuple[str, str]] = []
-        failures: list[tuple[_Flight, ChatbotError | tuple[_Try, ChatbotError]]] = []
-        for flight, outcomes in landed:
-            self._flights.discard(flight)
+        failures: list[_Failure] = []
+        stop: SayWhatError | None = None
+        for flight in self._come:
+            try:
+                outcomes = self._outcomes(flight)
+            except SayWhatError as error:
+                stop = stop or error
+                continue
             if isinstance(outcomes, ChatbotError):
-                failures.append((flight, outcomes))
+                failures.append(_Failure(flight.tries, outcomes, flight.generation))
                 continue
             for attempt, outcome in zip(flight.tries, outcomes, strict=True):
                 if isinstance(outcome, str):
                     replies.append((attempt.query, outcome))
                 else:
-                    failures.append((flight, (attempt, outcome)))
+                    failures.append(_Failure([attempt], outcome, flight.generation))
         if replies:
             sink.arrived(replies)
-            self._breaker.success()
-            if self._several is not None:
-                grown = self._window + len(replies) / max(1.0, self._window)
-                self._window = min(float(self._most), grown)
-        sink.landed(sum(len(flight.tries) for flight, _ in landed))
+            self._answered(len(replies))
+        number, self._come = sum(len(flight.tries) for flight in self._come), []
+        if number:
+            sink.landed(number)
+        if stop is not None:
+            raise stop
         return failures
 
-    def _failed(
-        self,
-        attempt: _Try,
-        error: ChatbotError,
-        generation: int,
-        waiting: _Waiting,
-        sink: Sink,
-    ) -> None:
-        known = generation < self._breaker.generation
+    def _outcomes(self, flight: _Flight) -> list[Outcome] | ChatbotError:
+        if flight.future is not None:
+            return [outcome_of(flight.future, flight.tries[0].query, self._name)]
+        return flight.outcomes or []
+
+    def _answered(self, number: int) -> None:
+        self._breaker.success()
+        if self._several is not None:
+            grown = self._window + number / max(1.0, self._window)
+            self._window = min(float(self._most), grown)
+
+    def _failed(self, failure: _Failure, waiting: Waiting, sink: Sink) -> None:
+        tries, error, generation = failure
+        new = generation >= self._breaker.generation
         self._count(error, generation)
-        if error.retry == "busy":
-            attempt.busy += 1
-            if self._several is not None and not known:
-                self._window = max(1.0, self._window / 2)
-        else:
-            attempt.failed += 1
-        over = attempt.failed >= self._terms.attempts or attempt.busy > _MOST_BUSY
-        if error.retry == "never" or over:
-            sink.gave_up(attempt.query, error)
-        elif error.retry == "now":
-            waiting.again([attempt])
-        else:
-            tries = attempt.failed + attempt.busy - 1
-            wait = self._breaker.backoff(tries, attempt.query)
-            waiting.put_off(attempt, self._clock() + max(wait, error.after or 0.0))
+        if error.retry == "busy" and new and self._several is not None:
+            self._window = max(1.0, self._window / 2)
+        if len(tries) > 1 and error.retry != "busy":  # nobody knows which query failed it
+            for attempt in tries:
+                attempt.alone = True
+            waiting.again(tries)
+            return
+        for attempt in tries:
+            if error.retry == "busy":
+                attempt.busy += 1
+            else:
+                attempt.failed += 1
+            if self._is_over(attempt, error):
+                sink.gave_up(attempt.query, naming(attempt.query, error))
+            elif error.retry == "now":
+                waiting.again([attempt])
+            else:
+                failed = attempt.failed + attempt.busy - 1
+                wait = self._breaker.backoff(failed, tries[0].query)
+                waiting.put_off(attempt, self._clock() + max(wait, error.after or 0.0))
+
+    def _is_over(self, attempt: Try, error: ChatbotError) -> bool:
+        used_up = attempt.failed >= self._terms.attempts or attempt.busy > _MOST_BUSY
+        return used_up or error.retry == "never"
 
     def _count(self, error: ChatbotError, generation: int) -> None:
         if error.after is not None and error.after > self._terms.max_wait:
@@ -321,23 +298,32 @@ class Dispatcher:
             )
         later = error.retry in {"later", "busy"}
         pause = self._breaker.failure(error.kind, generation, later=later) or 0.0
-        self._not_before = max(self._not_before, self._clock() + max(pause, error.after or 0.0))
+        until = self._clock() + max(pause, error.after or 0.0)
+        self._breaker.quiet_until = max(self._breaker.quiet_until, until)
 
     def _abandon(self, sink: Sink) -> None:
         """Keep what has come, and let go of what is under way: after an interruption."""
-        if self._flights:
+        if not (self._flights or self._come):
+            return
+        try:
+            for flight in [flight for flight in self._flights if flight.over]:
+                self._take_in(flight)
             with contextlib.suppress(Exception):
-                self._keep(self._more(), sink)
-            for flight in self._flights:
-                if flight.future is not None:
-                    flight.future.cancel()
-            self._flights.clear()
-            self._landed = queue.SimpleQueue()
+                self._keep(sink)
+        finally:
+            futures = [flight.future for flight in self._flights if flight.future is not None]
+            self._flights, self._come, self._landed = set(), [], queue.SimpleQueue()
+            for future in futures:
+                future.cancel()
 
 
 def _most_at_once(chatbot: Chatbot, batch_size: int) -> int:
     if isinstance(chatbot, ConcurrentChatbot):
-        return chatbot.concurrency
-    return (
-        min(batch_size, chatbot.batch_size) if isinstance(chatbot, BatchingChatbot) else batch_size
-    )
+        most, what = chatbot.concurrency, "concurrency"
+    elif isinstance(chatbot, BatchingChatbot):
+        most, what = min(batch_size, chatbot.batch_size), "batch_size"
+    else:
+        return batch_size
+    if most < 1:
+        raise SetupError(f"Expected a {what} of at least 1 of {chatbot.name!r}, got {most}.")
+    return most

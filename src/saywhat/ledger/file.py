@@ -13,6 +13,7 @@ from saywhat.records import PHASES
 
 SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = 0x53617957  # "SayW": tells a ledger from any other SQLite file
+_CHECKPOINT_PAGES: Final = 4000  # 16 MB; each checkpoint waits for the disk
 _SCHEMA: Final = (
     "CREATE TABLE chatbots (id INTEGER PRIMARY KEY, fingerprint UNIQUE NOT NULL, name NOT NULL)",
     """CREATE TABLE replies (
@@ -78,6 +79,7 @@ def connect(path: Path) -> sqlite3.Connection:
                 db.executemany("INSERT INTO counts VALUES (?, 0, 0, 0, 0)", [(p,) for p in PHASES])
                 db.execute("COMMIT")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         except BaseException:
             db.close()
             raise

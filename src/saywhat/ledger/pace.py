@@ -14,6 +14,7 @@ _BURST_SECONDS: Final = 0.25
 _FIRST_WAIT: Final = 0.25
 _UNKNOWN_WAIT: Final = 1.0  # while nothing was ever answered, patience has no ground
 _GROWTH: Final = 2.0
+_ROUNDING: Final = 1e-3  # of a token: a clock of many digits cannot tell shorter waits
 
 
 @final
@@ -42,7 +43,7 @@ class TokenBucket:
         now = self._clock()
         self._tokens = min(self._most, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
-        return math.floor(self._tokens + 1e-9)
+        return math.floor(self._tokens + _ROUNDING)
 
     def take(self, number: int) -> None:
         """Note that queries leave."""
@@ -69,6 +70,10 @@ class Breaker:
         max_wait: the longest wait in seconds.
         answered: whether the chatbot ever answered.
 
+    Attributes:
+        generation: grows with each failure that counts.
+        quiet_until: the clock's time before which nothing may leave.
+
     Example:
         >>> breaker = Breaker(2, max_wait=30.0, answered=True)
         >>> breaker.failure("HTTP 500", 0, later=True)
@@ -80,7 +85,7 @@ class Breaker:
     def __init__(self, limit: int, *, max_wait: float, answered: bool) -> None:
         self._limit, self._max_wait, self._answered = limit, max_wait, answered
         self._kind, self._streak = "", 0
-        self.generation = 0
+        self.generation, self.quiet_until = 0, -math.inf
 
     @property
     def suspects(self) -> bool:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 from saywhat.errors import UnknownNameError
 from saywhat.ledger.file import connect, connect_to_read, guarded, is_new, lock
@@ -54,13 +54,13 @@ class Counts:
 @final
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """One ``ask`` as stored; writing it again replaces it, so resuming does not count twice."""
+    """One ``ask``, and how far it is: the ``part``-th of its scope in one process."""
 
     phase: str
     scope: str
     part: int
-    asked: int
-    failed: int
+    asked: int = 0
+    failed: int = 0
 
 
 @final
@@ -114,45 +114,48 @@ class Store:
 
     def replies(self, keys: Sequence[bytes]) -> dict[bytes, str]:
         """Give the stored replies among ``keys``."""
-        found: dict[bytes, str] = {}
-        with guarded(self._path):
-            for start in range(0, len(keys), _CHUNK):
-                chunk = keys[start : start + _CHUNK]
-                marks = ",".join("?" * len(chunk))
-                sql = f"SELECT key, reply FROM replies WHERE key IN ({marks})"  # noqa: S608  (marks only)
-                found.update((key, unpack(reply)) for key, reply in self._db.execute(sql, chunk))
-        return found
+        sql = "SELECT key, reply FROM replies WHERE key IN ({})"
+        return {key: unpack(reply) for key, reply in self._among(sql, keys)}
 
-    def charges(self, phase: str) -> dict[str, int]:
-        """Give the queries sent for each target of a phase."""
-        with guarded(self._path):
-            rows = self._db.execute("SELECT target, sent FROM charges WHERE phase = ?", (phase,))
-            return {unpack(target): sent for target, sent in rows}
+    def charges(self, phase: str, targets: Sequence[str]) -> dict[str, int]:
+        """Give the queries sent in a phase for each of ``targets`` that any was sent for."""
+        sql = "SELECT target, sent FROM charges WHERE target IN ({}) AND phase = ?"
+        packed = [pack(target) for target in targets]
+        return {unpack(target): sent for target, sent in self._among(sql, packed, phase)}
 
     def record_call(
-        self, call: Call, *, sent: int = 0, charged: Mapping[str, int] | None = None
+        self,
+        call: Call,
+        *,
+        since: Call | None,
+        sent: int = 0,
+        charged: Mapping[str, int] | None = None,
     ) -> None:
         """Write how far a call is and, with it, that ``sent`` queries are about to leave.
 
         Args:
             call: how far it is.
+            since: how far it was when this process last wrote it. ``None`` for never: then it
+                replaces what an earlier process wrote of the scope from this part on, so that
+                resuming does not count twice.
             sent: how many leave.
             charged: target -> how many of them leave for it.
         """
-        row = (call.phase, pack(call.scope), call.part)
         with self._writing() as db:
-            asked, failed = db.execute(
-                "SELECT asked, failed FROM calls WHERE phase = ? AND scope = ? AND part = ?", row
-            ).fetchone() or (0, 0)
-            db.execute(
-                "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?)",
-                (*row, call.asked, call.failed),
-            )
-            db.execute(
-                "UPDATE counts SET asked = asked + ?, sent = sent + ?, failed = failed + ?"
-                " WHERE phase = ?",
-                (call.asked - asked, sent, call.failed - failed, call.phase),
-            )
+            before = _replaced(db, call) if since is None else (since.asked, since.failed)
+            asked, failed = call.asked - before[0], call.failed - before[1]
+            if since is not None and (asked or failed):
+                db.execute(
+                    "UPDATE calls SET asked = ?, failed = ?"
+                    " WHERE phase = ? AND scope = ? AND part = ?",
+                    (call.asked, call.failed, call.phase, pack(call.scope), call.part),
+                )
+            if asked or failed or sent:
+                db.execute(
+                    "UPDATE counts SET asked = asked + ?, sent = sent + ?, failed = failed + ?"
+                    " WHERE phase = ?",
+                    (asked, sent, failed, call.phase),
+                )
             if charged:
                 db.executemany(
                     "INSERT INTO charges VALUES (?, ?, ?)"
@@ -210,6 +213,16 @@ class Store:
             row = self._db.execute("SELECT value FROM notes WHERE key = ?", (pack(key),)).fetchone()
         return None if row is None else unpack(row[0])
 
+    def _among(self, sql: str, values: Sequence[bytes | str], *more: str) -> list[tuple[Any, Any]]:
+        """Give the rows of a statement with one ``IN ({})``, for any number of values."""
+        rows: list[tuple[Any, Any]] = []
+        with guarded(self._path):
+            for start in range(0, len(values), _CHUNK):
+                chunk = values[start : start + _CHUNK]
+                filled = sql.format(",".join("?" * len(chunk)))
+                rows += self._db.execute(filled, (*chunk, *more)).fetchall()
+        return rows
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with guarded(self._path):
@@ -257,6 +270,17 @@ def pack(text: str) -> str | bytes:
 def unpack(stored: str | bytes) -> str:
     """Undo ``pack``."""
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+
+
+def _replaced(db: sqlite3.Connection, call: Call) -> tuple[int, int]:
+    """Put a call in the place of what is there of its scope, and give what that had counted."""
+    place = (call.phase, pack(call.scope), call.part)
+    there = "SELECT sum(asked), sum(failed) FROM calls WHERE phase = ? AND scope = ? AND part >= ?"
+    asked, failed = db.execute(there, place).fetchone()
+    if asked is not None:
+        db.execute("DELETE FROM calls WHERE phase = ? AND scope = ? AND part >= ?", place)
+    db.execute("INSERT INTO calls VALUES (?, ?, ?, ?, ?)", (*place, call.asked, call.failed))
+    return asked or 0, failed or 0
 
 
 def _counts(db: sqlite3.Connection) -> dict[str, Counts]:
