@@ -12,7 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # modules whose distribution has another name
-DISTRIBUTIONS = {"yaml": "pyyaml", "typing_extensions": "typing-extensions"}
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "typing_extensions": "typing-extensions",
+    "jsonpath": "python-jsonpath",
+}
 
 
 @pytest.mark.parametrize("module", ["saywhat", "saywhat.cli", "saywhat.config", "saywhat.registry"])
