@@ -4,9 +4,10 @@ Unknown keys are refused and all errors are reported at once, each with its dott
 are those of the built-in chatbot and generator; ``presets/`` holds others, among them the paper's.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -20,18 +21,35 @@ class Section(BaseModel):
 
 
 class NetworkSettings(Section):
-    """Shapes of an encoder-decoder LSTM."""
+    """Shapes of an encoder-decoder."""
 
+    architecture: Literal["lstm", "gru", "transformer", "hred", "vhred"] = "lstm"
+    """Kind of network; ``hred`` and ``vhred`` also read the turns before the query."""
     vocabulary: int = Field(default=6000, ge=5)
     """Largest number of token ids, four special symbols included."""
     embedding: int = Field(default=256, ge=1)
     """Units of a word embedding."""
     hidden: int = Field(default=448, ge=1)
-    """Units of each LSTM layer."""
+    """Units of each layer."""
     layers: int = Field(default=2, ge=1)
-    """LSTM layers of the encoder and of the decoder."""
+    """Layers of the encoder and of the decoder."""
     attention: bool = False
-    """Whether the decoder attends to the encoder's outputs (Luong et al., 2015)."""
+    """Whether the decoder attends to the encoder's outputs (Luong et al., 2015); ``lstm`` and
+    ``gru``."""
+    heads: int = Field(default=8, ge=1, validate_default=True)
+    """Heads of each attention, of which ``hidden`` is a multiple; ``transformer``."""
+    feed_forward: int = Field(default=1024, ge=1)
+    """Units of each feed-forward part; ``transformer``."""
+    latent: int = Field(default=64, ge=1)
+    """Units of the latent variable; ``vhred``."""
+
+    @field_validator("heads")
+    @classmethod
+    def _share_hidden(cls, heads: int, info: Any) -> int:
+        hidden = info.data.get("hidden", 0)
+        if info.data.get("architecture") == "transformer" and hidden % heads:
+            raise PydanticCustomError("heads", f"Input should be a divisor of hidden ({hidden})")
+        return heads
 
 
 class SupervisedSettings(Section):
@@ -78,6 +96,22 @@ class DecodingSettings(Section):
     """Tokens of a query that are read."""
     max_reply_tokens: int = Field(default=20, ge=1)
     """Tokens of a reply at most."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0 takes the best word each time; above it words are drawn, and a query gets another reply
+    each time it is asked."""
+    seed: int = 1
+    """Of the draws."""
+    context: tuple[str, ...] = ()
+    """Turns before each query, the last one last (``hred`` and ``vhred``)."""
+
+
+class VariationalSettings(Section):
+    """How a network with a latent variable is kept from ignoring it (Bowman et al., 2016)."""
+
+    kl_warmup: Share = 0.5
+    """Share of the training in which the weight of the KL divergence grows from 0 to 1."""
+    word_dropout: Share = 0.25
+    """Share of the decoder's input words that are hidden."""
 
 
 class ChatbotSettings(Section):
@@ -88,6 +122,10 @@ class ChatbotSettings(Section):
         epochs=8, learning_rate=0.0015, dropout=0.25, context_dropout=0.15
     )
     decoding: DecodingSettings = DecodingSettings()
+    variational: VariationalSettings = VariationalSettings()
+    context_turns: int = Field(default=3, ge=0)
+    """Turns before the query at most, in training; each number up to it is as frequent (``hred``
+    and ``vhred``)."""
     max_words: int = Field(default=20, ge=1)
     """Longest reply that is learned, in words."""
     max_per_reply: int = Field(default=20, ge=1)
@@ -112,6 +150,8 @@ class PretrainSettings(Section):
     training: SupervisedSettings = SupervisedSettings(
         epochs=9, batch_size=64, learning_rate=0.0015, decay=1.0, dropout=0.3, max_tokens=16
     )
+    max_pairs: int | None = Field(default=None, ge=1)
+    """Pairs used at most, by a fixed shuffle; ``null`` is all."""
     max_per_reply: int = Field(default=500, ge=1)
     """Most pairs kept with the same reply, so that generic replies do not fill the training."""
 
@@ -139,6 +179,11 @@ class ReinforceSettings(Section):
     """Of sampling; other than 1 makes the estimator biased."""
     reward_cut: float = Field(default=0.5, ge=0, le=1)
     """Rewards below it are 0."""
+    reward: Literal["similarity", "constant", "shuffled"] = "similarity"
+    """Negative controls, which must teach nothing: ``constant`` rewards every reply with 1,
+    ``shuffled`` with its similarity to another target of the step."""
+    judge_as_reward: bool = False
+    """Whether a judge may give the rewards; it is none any more for what was trained so."""
     kl: float = Field(default=0.02, ge=0)
     """Weight of the KL divergence to the pre-trained generator."""
     entropy: float = Field(default=0.0, ge=0)
@@ -159,6 +204,42 @@ class ReinforceSettings(Section):
     """Time between checkpoints."""
 
 
+class LanguageModelSettings(Section):
+    """A recurrent language model of queries."""
+
+    vocabulary: int = Field(default=6000, ge=5)
+    """Largest number of token ids, four special symbols included."""
+    embedding: int = Field(default=128, ge=1)
+    """Units of a word embedding."""
+    hidden: int = Field(default=320, ge=1)
+    """Units of each LSTM layer."""
+    layers: int = Field(default=1, ge=1)
+    """LSTM layers."""
+    training: SupervisedSettings = SupervisedSettings(
+        epochs=3, batch_size=64, learning_rate=0.003, max_tokens=16
+    )
+
+
+class AgentSettings(Section):
+    """``rnn-agent``: a language model that is trained anew for each target (Section 3.2)."""
+
+    model: LanguageModelSettings = LanguageModelSettings()
+    folder: str = "work/rnn-agent"
+    """Where the pre-trained language model of each reference corpus is kept."""
+    seed: int = 1
+    """Of its pre-training."""
+    samples: int = Field(default=50, ge=2)
+    """Queries drawn for an update."""
+    learning_rate: float = Field(default=0.002, gt=0)
+    """Of Adam."""
+    clip: float = Field(default=1.0, gt=0)
+    """Largest gradient norm."""
+    reward_cut: float = Field(default=0.0, ge=0, le=1)
+    """Rewards below it are 0."""
+    patience: int = Field(default=10, ge=1)
+    """Draws in a row without a new query after which the agent stops."""
+
+
 class SearchSettings(Section):
     """How queries are found for each target."""
 
@@ -170,6 +251,28 @@ class SearchSettings(Section):
     """Targets that share a batch when the search allows it."""
     real_input: bool = True
     """Whether the human query before a target is asked too, for comparison (1 query each)."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Of ``sampling``; below 1 sharpens the generator, as training does, without its reward."""
+    diversity_groups: int = Field(default=10, ge=1)
+    """Groups of hypotheses of ``diverse-beam`` (the paper of the method: one hypothesis each)."""
+    diversity_strength: float = Field(default=0.5, ge=0)
+    """What a word costs in a later group, in nats, for each earlier choice of it."""
+    agent: AgentSettings = AgentSettings()
+
+
+class OracleSettings(Section):
+    """``gibbs-enum``: what a chatbot can say at all, found with its weights in hand."""
+
+    chains: int = Field(default=5, ge=1)
+    """Queries that are improved side by side."""
+    candidates: int = Field(default=50, ge=1)
+    """Words tried at each place, chosen by gradient."""
+    sweeps: int = Field(default=6, ge=1)
+    """Passes over all places at most."""
+    pool: int = Field(default=256, ge=1)
+    """Ordinary posts of which the best begin the chains."""
+    max_words: int = Field(default=10, ge=1)
+    """Longest of them, in tokens."""
 
 
 class SimilaritySettings(Section):
@@ -307,3 +410,54 @@ class TrainSettings(Section):
     limits: LimitSettings = LimitSettings()
     connection: ConnectionSettings = ConnectionSettings()
     model: ModelSettings = ModelSettings()
+
+
+class ExperimentSettings(Section):
+    """``saywhat experiment``: the paper's experiment, and what goes beyond it."""
+
+    version: Literal[1] = 1
+    """Version of this file's format."""
+    chatbot: str = "builtin"
+    """Chatbot spec, or ``train``: the built-in kind, trained here first."""
+    corpus: str = "chitchat"
+    """Where posts and conversations come from: ``chitchat`` or a conversation file."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    """Seeds of the generator; the first one also draws the lists and trains the chatbots."""
+    per_group: int | None = Field(default=None, ge=1)
+    """Test targets of each group; ``null`` is all."""
+    others: tuple[Literal["gru", "transformer", "hred", "vhred", "sampling"], ...] = (
+        "gru",
+        "transformer",
+        "hred",
+        "vhred",
+        "sampling",
+    )
+    """Other chatbots that the same method is tried on."""
+    others_epochs: int = Field(default=4, ge=1)
+    """Epochs of training of the other chatbots."""
+    others_posts: int = Field(default=32000, ge=1)
+    """Posts of the reference corpora of the other chatbots."""
+    others_steps: int = Field(default=400, ge=1)
+    """Steps of REINFORCE for the other chatbots."""
+    others_per_group: int = Field(default=100, ge=1)
+    """Test targets of each group for the other chatbots."""
+    ablations: tuple[str, ...] | None = None
+    """Names of ablations; ``null`` is all of them."""
+    ablation_steps: int = Field(default=300, ge=1)
+    """Steps of REINFORCE in each ablation."""
+    ablation_per_group: int = Field(default=50, ge=1)
+    """Validation targets of each group in each ablation."""
+    most_queries: int = Field(default=1000, ge=1)
+    """Queries a target in the comparison of searches by budget."""
+    search_per_group: int = Field(default=30, ge=1)
+    """Test targets of each group in that comparison."""
+    agent_per_group: int = Field(default=5, ge=0)
+    """Test targets of each group for the language-model agent."""
+    oracle_per_group: int = Field(default=10, ge=0)
+    """Test targets of each group for the white-box oracle."""
+    probe_posts: int = Field(default=300, ge=0)
+    """Posts for the probes of over-sensitivity and over-stability."""
+    keyword_targets: int = Field(default=100, ge=0)
+    """Keyword targets."""
+    judge: Literal["sentence-encoder", "none"] = "sentence-encoder"
+    """Similarity that was never a reward."""

@@ -6,12 +6,16 @@ changed that its replies depend on.
 
 import contextlib
 import dataclasses
+import runpy
+import shlex
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from saywhat.chatbots.callable import load
 from saywhat.chatbots.known import (
     CipherChatbot,
     CountingChatbot,
@@ -20,10 +24,15 @@ from saywhat.chatbots.known import (
     FailingChatbot,
     LookupChatbot,
 )
-from saywhat.cli.elicit import WatchedChatbot
-from saywhat.interfaces import Chatbot
+from saywhat.config import ModelSettings
+from saywhat.interfaces import Chatbot, Closable, ConcurrentChatbot
 from saywhat.ledger import Ledger
-from saywhat.similarity.exact import Exact
+from saywhat.registry import load_chatbot
+from tests import http_chatbots, tiny_models
+from tests.parlai_reference import Reference, write
+from tests.servers import Answer, Received, Server, completion, query_of, say
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,17 +83,91 @@ def _ledgered(chatbot: Chatbot, batch_size: int = 3) -> Factory:
     return make
 
 
-def _written(code: str) -> Factory:
+def _loaded(spec: str, place: Place) -> Chatbot:
+    chatbot = load_chatbot(spec)
+    if isinstance(chatbot, Closable):
+        place.closing.callback(chatbot.close)
+    return chatbot
+
+
+def _written(code: str, function: str = "reply") -> Factory:
     def make(place: Place) -> Chatbot:
         path = place.folder / "bot.py"
         path.write_text(code, encoding="utf-8")
-        return load(f"{path}:reply")
+        return _loaded(f"python:{path}:{function}", place)
 
     return make
 
 
-def _watched(chatbot: Chatbot) -> Factory:
-    return lambda _: WatchedChatbot(chatbot, Exact(), "hi", lambda query, reply, similarity: None)
+def _command(code: str, *arguments: str) -> Factory:
+    def make(place: Place) -> Chatbot:
+        path = place.folder.parent / "program.py"  # one path: the arguments are in the fingerprint
+        path.write_text(code, encoding="utf-8")
+        command = shlex.join([sys.executable, str(path), *arguments])
+        return _loaded(f"command:{command}", place)
+
+    return make
+
+
+def _plugged_in(argument: str) -> Factory:
+    def make(_: Place) -> Chatbot:
+        chatbot: Chatbot = runpy.run_path(str(PLUGIN))["make"](argument)
+        return chatbot
+
+    return make
+
+
+def _parlai(**options: Any) -> Factory:
+    def make(place: Place) -> Chatbot:
+        path = write(Reference(attention="dot", **options), place.folder, old=False)
+        return _loaded(f"parlai:{path}", place)
+
+    return make
+
+
+_SERVERS: weakref.WeakKeyDictionary[contextlib.ExitStack, Server] = weakref.WeakKeyDictionary()
+
+
+def _backwards(received: Received) -> Answer:
+    text = query_of(received)[::-1]
+    return completion(text) if received.path.startswith("/v1") else say(text)
+
+
+def _server(place: Place) -> Server:
+    """Give the server of a test: one for all of its chatbots, as the port is in fingerprints."""
+    if place.closing not in _SERVERS:
+        _SERVERS[place.closing] = place.closing.enter_context(Server(_backwards))
+    return _SERVERS[place.closing]
+
+
+def _http(**keys: object) -> Factory:
+    def make(place: Place) -> Chatbot:
+        path = http_chatbots.write(place.folder, **{"url": _server(place).url} | keys)
+        return _loaded(f"http:{path}", place)
+
+    return make
+
+
+def _openai(path: str) -> Factory:
+    return lambda place: _loaded(f"openai:{_server(place).origin}{path}", place)
+
+
+def _transformers(save: Callable[..., Path], seed: int = 0) -> Factory:
+    def make(place: Place) -> Chatbot:
+        folder = save(place.folder / "model", seed=seed)
+        settings = ModelSettings(max_tokens=12, batch_size=4)
+        return load_chatbot(f"transformers:{folder}", model=settings)
+
+    return make
+
+
+PLUGIN = Path(__file__).parents[1] / "plugin" / "saywhat_example_plugin.py"
+PROMPTFOO = "def call_api(prompt, options, context):\n    return {'output': prompt * 2}\n"
+PROGRAM = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({"reply": json.loads(line)["query"][::-1]}))
+"""
 
 
 CASES = [
@@ -129,7 +212,57 @@ CASES = [
         _written("def reply(queries: list[str]):\n    return [q.upper() for q in queries]\n"),
         (_written("def reply(queries: list[str]):\n    return [q.lower() for q in queries]\n"),),
     ),
-    Case("watched", _watched(CipherChatbot(WORDS)), (_watched(EchoChatbot()),)),
+    Case(
+        "python-async",
+        _written("async def reply(query):\n    return query.title()\n"),
+        (_written("async def reply(query):\n    return query.title() + '!'\n"),),
+    ),
+    Case(
+        "python-async-batch",
+        _written("async def reply(queries: list[str]):\n    return [q * 2 for q in queries]\n"),
+        (_written("async def reply(queries: list[str]):\n    return [q * 3 for q in queries]\n"),),
+    ),
+    Case(
+        "promptfoo",
+        _written(PROMPTFOO, "call_api"),
+        (_written(PROMPTFOO.replace("}", ", 'cached': False}"), "call_api"),),
+    ),
+    Case(
+        "garak",
+        _written("def reply(prompt: str, **kwargs):\n    return [prompt, 'another']\n"),
+        (_written("def reply(prompt: str, **kwargs):\n    return [prompt + '.', 'another']\n"),),
+    ),
+    Case(
+        "command",
+        _command(PROGRAM),
+        (_command(PROGRAM, "--argument"), _command(PROGRAM.replace("[::-1]", ".upper()"))),
+    ),
+    Case(
+        "http",
+        _http(),
+        (
+            _http(url="http://127.0.0.1:1/"),
+            _http(body={"message": "{{query}} "}),
+            _http(reply="$.*"),
+        ),
+    ),
+    Case("openai", _openai("/v1#tiny"), (_openai("/v1#small"), _openai("/v1/x#tiny"))),
+    Case(
+        "parlai",
+        _parlai(),
+        (_parlai(seed=1), _parlai(longest=2), _parlai(beam_size=2), _parlai(words=list(WORDS))),
+    ),
+    Case(
+        "transformers-chat",
+        _transformers(tiny_models.save_chat),
+        (_transformers(tiny_models.save_chat, seed=1),),
+    ),
+    Case(
+        "transformers-pair",
+        _transformers(tiny_models.save_pair),
+        (_transformers(tiny_models.save_pair, seed=1),),
+    ),
+    Case("plug-in", _plugged_in("!"), (_plugged_in("?"),)),
     Case("ledgered", _ledgered(CipherChatbot(WORDS)), (_ledgered(EchoChatbot()),)),
     Case(
         "ledgered-retrying",
@@ -190,6 +323,26 @@ class TestChatbot:
         replies = case.make(place()).reply(HOSTILE)
         assert [type(reply) for reply in replies] == [str] * len(HOSTILE)
 
+    def test_submitting_gives_what_replying_gives(
+        self, case: Case, place: Callable[[], Place]
+    ) -> None:
+        chatbot = case.make(place())
+        if not isinstance(chatbot, ConcurrentChatbot):
+            pytest.skip("it answers batches")
+        assert chatbot.concurrency >= 1
+        futures = [chatbot.submit(query) for query in QUERIES]
+        assert [future.result(60) for future in futures] == chatbot.reply(QUERIES)
+
+    def test_it_can_be_closed_and_asked_again(self, case: Case, place: Callable[[], Place]) -> None:
+        chatbot = case.make(place())
+        if not isinstance(chatbot, Closable):
+            pytest.skip("it holds nothing")
+        replies = chatbot.reply(QUERIES)
+        chatbot.close()
+        chatbot.close()
+        assert chatbot.reply(QUERIES) == replies
+        chatbot.close()
+
     def test_the_fingerprint_is_stable(self, case: Case, place: Callable[[], Place]) -> None:
         chatbot = case.make(place())
         before = chatbot.fingerprint
@@ -202,7 +355,5 @@ class TestChatbot:
 
 
 def test_different_kinds_never_share_a_fingerprint(place: Callable[[], Place]) -> None:
-    kinds = [
-        case.make(place()) for case in CASES if case.name not in {"counting", "ledgered", "watched"}
-    ]
+    kinds = [case.make(place()) for case in CASES if case.name not in {"counting", "ledgered"}]
     assert len({chatbot.fingerprint for chatbot in kinds}) == len(kinds)

@@ -1,86 +1,112 @@
-"""A chatbot that is an encoder-decoder LSTM: the built-in one, and what ``train chatbot`` makes.
+"""A chatbot that is an encoder-decoder: the built-in one, and what ``train-chatbot`` makes.
 
 The same query gets the same reply whatever else is in the batch: rows are computed in tiles of a
 fixed number of rows and a width that depends on the query alone, so that the matrix kernels, whose
 rounding depends on the shape, are always the same.
+
+At a temperature above 0 it draws its replies, and a query gets another one each time it is asked:
+the n-th query that this object is asked is answered with the n-th of a fixed series of random
+numbers. So the same queries in the same order get the same replies, in batches of any size.
 """
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
+import pydantic
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from saywhat.config import ConnectionSettings, ModelSettings
+from saywhat.config import ConnectionSettings, DecodingSettings, ModelSettings
 from saywhat.errors import ChatbotError, CheckpointError
 from saywhat.nn.checkpoint import load_model
-from saywhat.nn.decoding import AntiLanguageModel, greedy
-from saywhat.nn.seq2seq import Seq2Seq, left_pad
+from saywhat.nn.decoding import greedy, sample_at
+from saywhat.nn.encoder_decoder import EncoderDecoder, Variational
+from saywhat.nn.steppers import AntiLanguageModel
 from saywhat.registry import ASSETS
+from saywhat.rng import derive
 from saywhat.text.vocabulary import EOS, Vocabulary
 
 _TILE: Final = 128
 _WIDTH_STEP: Final = 8
 _CODE: Final = "seq2seq-2"  # part of the fingerprint: new whenever this code may reply otherwise
-_DECODING: Final = frozenset(
+# settings that every checkpoint has; others count for the fingerprint where they do something
+_ALWAYS: Final = frozenset(
     {"anti_lm_weight", "anti_lm_steps", "anti_lm_floor", "max_source_tokens", "max_reply_tokens"}
 )
 
 
 @final
 class Seq2SeqChatbot:
-    """Answers greedily, with MMI-antiLM scores if its decoding settings ask for them.
+    """Answers greedily or by drawing, with MMI-antiLM scores if its settings ask for them.
 
     Args:
         model: the network.
         vocabulary: its words.
         name: for tables.
-        decoding: ``anti_lm_weight``, ``anti_lm_steps``, ``anti_lm_floor``, ``max_source_tokens``
-            and ``max_reply_tokens``.
+        decoding: the fields of ``DecodingSettings``, with at least those of the anti-LM and the
+            two limits.
         weights_hash: SHA-256 of the weights file; part of the fingerprint.
+
+    Raises:
+        CheckpointError: the decoding settings cannot be used, or not with this network.
     """
 
     def __init__(
         self,
-        model: Seq2Seq,
+        model: EncoderDecoder[Any],
         vocabulary: Vocabulary,
         *,
         name: str,
-        decoding: dict[str, float | int],
+        decoding: Mapping[str, Any],
         weights_hash: str,
     ) -> None:
         self._model, self._vocabulary, self._name = model.eval(), vocabulary, name
-        self._decoding = decoding
-        identity = json.dumps([_CODE, weights_hash, sorted(decoding.items()), vocabulary.words])
-        self._fingerprint = hashlib.sha256(identity.encode()).hexdigest()
+        self._decoding = _settings(decoding, model)
+        self._context = [self._encode(turn) for turn in self._decoding.context]
+        self._answered = 0
+        deciding = _binding(decoding, self._decoding)
+        identity: list[Any] = [_CODE, weights_hash, deciding, vocabulary.words]
+        if model.architecture != "lstm":
+            # not all of it shows in the weights: the number of heads does not
+            identity.append([model.architecture, dataclasses.asdict(model.size)])
+        self._fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
     @classmethod
-    def load(cls, folder: Path, *, name: str = "") -> "Seq2SeqChatbot":
+    def load(
+        cls, folder: Path, *, name: str = "", decoding: Mapping[str, Any] | None = None
+    ) -> "Seq2SeqChatbot":
         """Load a chatbot checkpoint.
+
+        Args:
+            folder: of the checkpoint.
+            name: for tables; the folder's if empty.
+            decoding: settings that take the place of the checkpoint's own.
 
         Raises:
             CheckpointError: the folder does not hold one.
         """
         model, vocabulary, description = load_model(folder, kind="chatbot")
-        decoding = description.get("decoding")
-        if (
-            not isinstance(decoding, dict)
-            or not set(decoding) >= _DECODING
-            or not all(isinstance(decoding[name], int | float) for name in _DECODING)
-        ):
+        own = description.get("decoding")
+        if not isinstance(own, dict) or not set(own) >= _ALWAYS:
             raise CheckpointError(
-                f"Expected numbers for the decoding settings {', '.join(sorted(_DECODING))} in the "
-                f"description in {folder}, got {decoding!r:.200}."
+                f"Expected the decoding settings {', '.join(sorted(_ALWAYS))} in the "
+                f"description in {folder}, got {own!r:.200}."
             )
-        return cls(
-            model,
-            vocabulary,
-            name=name or folder.name,
-            decoding=decoding,
-            weights_hash=description["sha256"],
-        )
+        try:
+            return cls(
+                model,
+                vocabulary,
+                name=name or folder.name,
+                decoding={**own, **(decoding or {})},
+                weights_hash=description["sha256"],
+            )
+        except CheckpointError as error:
+            raise CheckpointError(f"The description in {folder}: {error}") from error
 
     @property
     def name(self) -> str:
@@ -97,33 +123,90 @@ class Seq2SeqChatbot:
         for query in queries:
             if not isinstance(query, str):
                 raise ChatbotError(f"Expected text, got {type(query).__name__}.", query=repr(query))
-        limit = int(self._decoding["max_source_tokens"])
-        sources = [self._vocabulary.encode(query, max_tokens=limit) for query in queries]
+        sources = [self._encode(query) for query in queries]
         widths: dict[int, list[int]] = {}
         for index, source in enumerate(sources):
-            widths.setdefault(-(-len(source) // _WIDTH_STEP) * _WIDTH_STEP, []).append(index)
+            longest = max(map(len, [source, *self._context]))
+            widths.setdefault(-(-longest // _WIDTH_STEP) * _WIDTH_STEP, []).append(index)
         replies = [""] * len(sources)
         for width, rows in widths.items():
             for start in range(0, len(rows), _TILE):
                 tile = rows[start : start + _TILE]
-                texts = self._reply_tile([sources[i] for i in tile], width)
-                for index, text in zip(tile, texts, strict=True):
-                    replies[index] = text
+                turns = [sources[i] for i in tile] + [[EOS]] * (_TILE - len(tile))
+                numbers = [self._answered + i for i in tile]
+                for index, ids in zip(tile, self._reply_tile(turns, width, numbers), strict=False):
+                    replies[index] = self._vocabulary.decode(ids)
+        self._answered += len(queries)
         return replies
 
+    def _encode(self, text: str) -> list[int]:
+        return self._vocabulary.encode(text, max_tokens=self._decoding.max_source_tokens)
+
     @torch.no_grad()
-    def _reply_tile(self, sources: list[list[int]], width: int) -> list[str]:
-        rows = len(sources)
-        padded = left_pad(sources + [[EOS]] * (_TILE - rows), width=width)
+    def _reply_tile(
+        self, turns: list[list[int]], width: int, numbers: list[int]
+    ) -> list[list[int]]:
+        """Give the ids of a reply to each query; ``numbers`` says when each was asked."""
+        settings, model = self._decoding, self._model
+        before = [token for turn in self._context for token in turn]
+        memory = model.encode(model.pad([before + turn for turn in turns], width=width))
+        points = torch.zeros(_TILE, 0)
+        if settings.temperature > 0:
+            latent = model.latent if isinstance(model, Variational) else 0
+            noise, points = self._random(numbers, latent)
+            if isinstance(model, Variational):
+                memory = model.draw(memory, noise)
         stepper = AntiLanguageModel(
-            self._model,
-            self._model.encode(padded),
-            weight=self._decoding["anti_lm_weight"],
-            steps=int(self._decoding["anti_lm_steps"]),
-            floor=self._decoding["anti_lm_floor"],
+            model,
+            memory,
+            weight=settings.anti_lm_weight,
+            steps=settings.anti_lm_steps,
+            floor=settings.anti_lm_floor,
         )
-        ids = greedy(stepper, _TILE, max_tokens=int(self._decoding["max_reply_tokens"]))
-        return [self._vocabulary.decode(row) for row in ids[:rows].tolist()]
+        ids: Int[Tensor, "rows time"]
+        if settings.temperature > 0:
+            ids = sample_at(stepper, points, temperature=settings.temperature)
+        else:
+            ids = greedy(stepper, _TILE, max_tokens=settings.max_reply_tokens)
+        rows: list[list[int]] = ids.tolist()
+        return rows
+
+    def _random(
+        self, numbers: list[int], latent: int
+    ) -> tuple[Float[Tensor, "rows latent"], Float[Tensor, "rows time"]]:
+        """Give each row's normal noise and points in [0, 1); those of rows to spare are 0."""
+        noise = torch.zeros(_TILE, latent)
+        points = torch.zeros(_TILE, self._decoding.max_reply_tokens, dtype=torch.float64)
+        for row, number in enumerate(numbers):
+            rng = derive(self._decoding.seed, "reply", number)
+            noise[row] = torch.tensor([rng.gauss(0.0, 1.0) for _ in range(latent)])
+            points[row] = torch.tensor([rng.random() for _ in points[row]], dtype=torch.float64)
+        return noise, points
+
+
+def _settings(decoding: Mapping[str, Any], model: EncoderDecoder[Any]) -> DecodingSettings:
+    try:
+        settings = DecodingSettings.model_validate(decoding)
+    except pydantic.ValidationError as errors:
+        first = errors.errors()[0]
+        key = ".".join(str(part) for part in ("decoding", *first["loc"]))
+        raise CheckpointError(f"{key}: {first['msg']}, got {first['input']!r:.80}.") from errors
+    if settings.context and not model.multi_turn:
+        raise CheckpointError(
+            f"decoding.context: expected none, since the architecture {model.architecture} reads "
+            f"the query alone; got {settings.context!r:.80}."
+        )
+    return settings
+
+
+def _binding(decoding: Mapping[str, Any], settings: DecodingSettings) -> list[tuple[str, Any]]:
+    """Give what decides replies; for a checkpoint from before drawing and contexts, as it was."""
+    deciding = {key: decoding[key] for key in _ALWAYS}
+    if settings.temperature > 0:
+        deciding |= {"temperature": settings.temperature, "seed": settings.seed}
+    if settings.context:
+        deciding["context"] = settings.context
+    return sorted(deciding.items())
 
 
 def builtin(_: str, __: ConnectionSettings, ___: ModelSettings) -> Seq2SeqChatbot:

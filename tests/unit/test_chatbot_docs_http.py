@@ -1,0 +1,118 @@
+"""Every example of the pages on HTTP chatbots runs, against a server that stands for theirs."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saywhat.chatbots.http import make
+from saywhat.config import ConnectionSettings, ModelSettings
+from tests.servers import Answer, Received, Server, completion, query_of, say
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
+PAGES = Path(__file__).parents[2] / "docs" / "guide" / "chatbots"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PLACES = re.compile(r"https?://(localhost:8000|[a-z]+\.example\.org)")
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    """Give a page's fenced blocks of a kind."""
+    text = (PAGES / page).read_text(encoding="utf-8")
+    return [body for name, body in FENCE.findall(text) if name == kind]
+
+
+def name_of(block: str) -> str:
+    """Give the file that a block's first line names."""
+    return block.partition("\n")[0].removeprefix("# ")
+
+
+def answer(received: Received) -> Answer:
+    """Stand for every server of the pages."""
+    if received.path == "/reset":
+        return Answer(status=204)
+    told = f"you said {query_of(received)}"
+    if received.path == "/v1/chat/completions":
+        return completion(told)
+    return Answer(told.encode()) if received.method == "GET" else say(told)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Serve all of them."""
+    with Server(answer) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write every file of both pages, with the server's place for theirs, and their secrets."""
+    for page in ("http.md", "openai.md"):
+        for block in blocks(page, "yaml"):
+            text = PLACES.sub(server.origin, block)
+            (tmp_path / name_of(block)).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("BOT_TOKEN", "tiger-7")
+    monkeypatch.setenv("MY_KEY", "tiger-8")
+    (tmp_path / "key.txt").write_text("tiger-9\n", encoding="utf-8")
+    return tmp_path
+
+
+FILES = [
+    name_of(block)
+    for page in ("http.md", "openai.md")
+    for block in blocks(page, "yaml")
+    if name_of(block) != "saywhat.yaml"
+]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_describe_chatbots_that_answer(name: str, folder: Path, server: Server) -> None:
+    chatbot = make(str(folder / name), ConnectionSettings(timeout=5), ModelSettings())
+    try:
+        assert chatbot.reply(["hello", "{{query}}"]) == ["you said hello", "you said {{query}}"]
+    finally:
+        chatbot.close()
+    if name == "remote.yaml":
+        headers = server.journal[0].headers
+        assert (headers["authorization"], headers["x-key"]) == ("Bearer tiger-7", "tiger-9")
+        assert (chatbot.name, server.journal[0].json["options"]) == ("support-bot", {"n": 1})
+    if name == "stateful.yaml":
+        assert [received.path for received in server.journal] == ["/reset", "/chat"] * 2
+
+
+def test_there_are_files() -> None:
+    assert FILES == ["bot.yaml", "remote.yaml", "search.yaml", "stateful.yaml", "other.yaml"]
+
+
+@pytest.mark.parametrize("page", ["http.md", "openai.md"])
+def test_commands_print_what_the_page_shows(page: str, folder: Path, server: Server) -> None:
+    examples = blocks(page, "console")
+    assert examples
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for example in examples:
+        command, _, expected = example.removeprefix("$ ").partition("\n")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", PLACES.sub(server.origin, command)],
+            cwd=folder,
+            env=os.environ | {"PATH": programs},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.stdout, done.returncode) == (expected, 0), done.stderr
+        assert "tiger" not in done.stdout + done.stderr
+    if page == "openai.md":
+        _, received, _ = server.journal
+        assert received.headers["authorization"] == "Bearer tiger-8"
+        assert received.json["messages"][0]["content"] == "You answer questions about our shop."
+
+
+def test_places_that_are_not_here_need_the_word_that_the_page_gives() -> None:
+    for page in ("http.md", "openai.md"):
+        for block in blocks(page, "yaml"):
+            if "example.org" in block:
+                assert "authorised: true" in block
