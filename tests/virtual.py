@@ -101,7 +101,7 @@ def ask(ledger: Ledger, chatbot: Any, queries: list[str], **terms: Any) -> list[
 
 def replied(answers: list[Answer]) -> bool:
     """Whether every query got the reply that is due to it."""
-    return all(answer.reply == said(answer.query) for answer in answers)
+    return all((answer.reply, answer.error) == (said(answer.query), "") for answer in answers)
 
 
 def said(query: str) -> str:

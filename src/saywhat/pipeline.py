@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, final
 
-from saywhat.config import TrainSettings
+from saywhat.config import Section, TrainSettings
 from saywhat.corpora import conversations as sources
 from saywhat.corpora import targets as lists
 from saywhat.corpora.conversations import Conversation
@@ -29,7 +29,7 @@ from saywhat.interfaces import Chatbot, Closable, Similarity
 from saywhat.ledger import Ledger, LedgeredChatbot, Limits
 from saywhat.nn.checkpoint import DESCRIPTION, read_json, write_json
 from saywhat.records import Pair, Target, read_jsonl, write_jsonl
-from saywhat.registry import ASSETS, load_chatbot
+from saywhat.registry import ASSETS, JUDGES, load_chatbot
 from saywhat.rng import fraction
 from saywhat.runs import provenance
 from saywhat.similarity.make import make_similarity
@@ -265,8 +265,17 @@ class Training:
         return generator
 
     def similarity(self) -> Similarity:
-        """Make the similarity that gives the rewards."""
+        """Make the similarity that gives the rewards.
+
+        Raises:
+            SetupError: it is a judge and the settings do not say that this is meant.
+        """
         settings = self.settings.similarity
+        if settings.name in JUDGES and not self.settings.reinforce.judge_as_reward:
+            raise SetupError(
+                f"similarity.name: {settings.name} is a judge, which is no reward: it could not "
+                "judge what it trained. Choose another, or set reinforce.judge_as_reward: true."
+            )
         return make_similarity(
             settings.name, vectors=settings.vectors, centre=ASSETS / "centre.npy"
         )
@@ -301,8 +310,14 @@ class Training:
         if not path.exists():
             return False
         made = read_json(path, what=f"a generator in {saved}").get("settings", {})
-        wanted = self.settings.model_dump()
-        if other := [name for name in sections if name in made and made[name] != wanted[name]]:
+        other = []
+        for name in sections:
+            wanted = getattr(self.settings, name)
+            if isinstance(wanted, Section) and name in made:  # newer keys had their defaults
+                made[name] = type(wanted).model_validate(made[name])
+            if name in made and made[name] != wanted:
+                other.append(name)
+        if other:
             raise CheckpointError(
                 f"{saved} holds a generator that was trained with other settings of "
                 f"{', '.join(other)}; give another --out, or remove it to train it anew."

@@ -142,6 +142,18 @@ def test_sent_is_exactly_the_limit_and_what_was_under_way_is_stored(
             assert ledger.chatbot(chatbot, phase="verify").reply(["q9"]) == [said("q9")]
 
 
+@BOTH
+def test_the_limit_that_is_reached_first_is_the_one_that_is_told(
+    kind: Any, world: World, path: Path
+) -> None:
+    chatbot = kind(world)
+    with world.ledger(path, Limits(total=1, per_target=2)) as ledger:
+        with pytest.raises(BudgetError, match="total budget of 1"):
+            ask_for(ledger, chatbot, [("a1", "a"), ("a2", "a")])
+        # a2 has not been given up for want of a place of its target.
+        assert ledger.total() == Counts(asked=1, unique=1, sent=1)
+
+
 def test_with_a_budget_error_what_is_under_way_is_waited_for(world: World, path: Path) -> None:
     chatbot = Concurrent(world, concurrency=4, seconds=lambda q: 100.0 if q == "q0" else 1.0)
     with world.ledger(path, Limits(total=6)) as ledger:

@@ -101,6 +101,23 @@ def test_busy_halves_what_is_under_way_and_replies_raise_it_again(
     assert ledger.total() == Counts(asked=400, unique=400, sent=400 + len(refused))
 
 
+def test_a_chatbot_that_is_no_longer_busy_gets_all_again(world: World, ledger: Ledger) -> None:
+    """It is busy, whenever over one is under way, for a hundred seconds."""
+    chatbot: Concurrent
+    under_way = []
+
+    def script(query: str, before: int) -> Any:
+        under_way.append((world.now - 1000.0, chatbot.under_way + 1))
+        busy = world.now < 1100.0 and chatbot.under_way >= 1
+        return failure(query, "HTTP 429", retry="busy") if busy else said(query)
+
+    chatbot = Concurrent(world, script, concurrency=16)
+    assert replied(ask(ledger, chatbot, names(800)))
+    assert max(number for time, number in under_way if 20.0 < time < 100.0) <= 3
+    assert max(number for time, number in under_way if 100.0 < time < 110.0) < 16
+    assert max(number for time, number in under_way if 100.0 < time < 125.0) == 16
+
+
 def test_a_chatbot_that_is_always_busy_is_given_up(world: World, path: Path) -> None:
     busy = failing(10**6, "HTTP 429", retry="busy")
     with world.ledger(path, PATIENT) as ledger:

@@ -100,7 +100,7 @@ def _no_waiting_for_the_disk() -> Any:
 
 
 slow_is_fine = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -161,6 +161,7 @@ def test_no_limit_is_passed_and_all_adds_up(
         assert chatbot.most <= concurrency
         assert chatbot.under_way == 0
         assert all(times <= trouble.tries(query) for query, times in received.items())
+    assert world.waits <= 3 * len(chatbot.received) + 3  # it never looks again for nothing
     adds_up(counts, ended)
 
 

@@ -117,6 +117,44 @@ def test_one_mistake_is_one_line() -> None:
     assert str(caught.value) == "audit.seed: expected a valid integer; got 'x' (--seed)"
 
 
+def test_a_list_is_written_as_in_json(tmp_path: Path) -> None:
+    made = resolve(
+        "chatbot_training",
+        environment={"SAYWHAT_AUDIT__MODEL__STOP": '["\\n", "User:"]'},
+        flags={},
+        assignments=['decoding.context=["hi there", "hello"]'],
+    )
+    assert made.chatbot_training.decoding.context == ("hi there", "hello")
+    assert made.audit.model.stop == ("\n", "User:")
+    path = _file(tmp_path, "chatbot_training: {decoding: {context: [hi there, hello]}}\n")
+    assert _resolve(path).chatbot_training == made.chatbot_training
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hi", """decoding.context: expected a list, as in ["one", "two"]; got 'hi'"""),
+        ("null", """decoding.context: expected a list, as in ["one", "two"]; got None"""),
+        ('["hi", 5]', "decoding.context.1: expected a valid string; got 5"),
+    ],
+)
+def test_what_is_no_list_is_told(text: str, message: str) -> None:
+    given = f"decoding.context={text}"
+    with pytest.raises(SetupError) as caught:
+        resolve("chatbot_training", environment={}, flags={}, assignments=[given])
+    assert str(caught.value) == f"chatbot_training.{message} (--set {given})"
+
+
+def test_heads_that_cannot_share_the_units_are_told_with_their_key() -> None:
+    given = ["network.architecture=transformer", "network.heads=5"]
+    with pytest.raises(SetupError) as caught:
+        resolve("chatbot_training", environment={}, flags={}, assignments=given)
+    assert str(caught.value) == (
+        "chatbot_training.network.heads: expected a divisor of hidden (448); got '5' "
+        "(--set network.heads=5)"
+    )
+
+
 def test_a_key_given_twice_in_a_file_is_a_mistake(tmp_path: Path) -> None:
     path = _file(tmp_path, "audit:\n  seed: 1\n  limit: 2\n  seed: 3\n")
     with pytest.raises(SetupError, match=r"^audit\.seed: given twice \(.*, line 4\)$"):

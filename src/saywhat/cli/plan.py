@@ -59,7 +59,7 @@ def duration(seconds: float) -> str:
     """Write an estimate of time.
 
     Example:
-        >>> duration(0.2), duration(42.3), duration(1500), duration(20000), duration(400000)
+        >>> duration(0.2), duration(42.3), duration(1500.0), duration(2e4), duration(4e5)
         ('under a second', 'about 42 s', 'about 25 min', 'about 5.6 h', 'about 4.6 days')
     """
     if seconds < 1:

@@ -8,7 +8,9 @@ was expected, the value that came, and where it came from.
 
 import dataclasses
 import difflib
+import json
 import os
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, final
@@ -134,6 +136,7 @@ class _Gathered:
     def __init__(self, section: str) -> None:
         self._section = section
         self._sections = dict(_sections(SettingsFile, ""))
+        self._lists = frozenset(_lists(SettingsFile, ""))
         self._problems: list[str] = []
         self._values: dict[str, _Value] = {}
         self._add(SettingsFile().model_dump(), "", lambda _: "default")
@@ -206,7 +209,8 @@ class _Gathered:
         if key in self._sections:
             self._problems.append(self._not_a_section(key, text, origin))
         elif self._known(key, origin):
-            self._values[key] = _Value(None if text in {"null", "~"} else text, origin)
+            value = None if text in {"null", "~"} else text
+            self._values[key] = _Value(_list_of(text) if key in self._lists else value, origin)
 
     def _known(self, key: str, origin: str) -> bool:
         parent, _, name = key.rpartition(".")
@@ -242,8 +246,11 @@ class _Gathered:
 
     def _explained(self, error: dict[str, Any]) -> str:
         key = ".".join(str(part) for part in error["loc"])
-        given = self._values.get(key, _Value(error["input"], "default"))
+        whole = self._values.get(key.rpartition(".")[0])  # of which it is an element
+        origin = "default" if whole is None else whole.origin
+        given = self._values.get(key, _Value(error["input"], origin))
         message = str(error["msg"]).removeprefix("Input should be ").partition(", unable")[0]
+        message = message.replace("a valid tuple", 'a list, as in ["one", "two"]')
         number = "a number " if message.startswith(("greater", "less")) else ""
         return f"{key}: expected {number}{message}; got {given.value!r} ({given.origin})"
 
@@ -255,6 +262,26 @@ def _sections(model: type[Section], prefix: str) -> Iterable[tuple[str, tuple[st
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from _sections(kind, f"{prefix}.{name}".lstrip("."))
+
+
+def _lists(model: type[Section], prefix: str) -> Iterable[str]:
+    """Give the dotted name of each key under a model that takes a list."""
+    for name, field in model.model_fields.items():
+        kind, key = field.annotation, f"{prefix}.{name}".lstrip(".")
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _lists(kind, key)
+        elif any(typing.get_origin(part) is tuple for part in (kind, *typing.get_args(kind))):
+            yield key
+
+
+def _list_of(text: str) -> Any:
+    """Read a list as JSON writes it; what is none stays text, and is told of with the rest."""
+    if text in {"null", "~"}:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _nested(values: Mapping[str, _Value]) -> dict[str, Any]:

@@ -74,9 +74,10 @@ class TrainingTalk:
     def supervised(self, at: "Epochs") -> None:
         """Show a batch; say the end of an epoch."""
         if at.valid_perplexity is not None:
+            latent = "" if at.kl is None else f" · KL {at.kl:.2f} nats a reply"
             self._output.talk(
                 f"Epoch {at.epoch}: loss {self._loss:.3f} · validation perplexity "
-                f"{at.valid_perplexity:.1f} · learning rate {at.learning_rate:.2g}"
+                f"{at.valid_perplexity:.1f}{latent} · learning rate {at.learning_rate:.2g}"
             )
             return
         self._loss = at.loss

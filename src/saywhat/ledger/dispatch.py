@@ -284,7 +284,7 @@ class Dispatcher:
             else:
                 failed = attempt.failed + attempt.busy - 1
                 wait = self._breaker.backoff(failed, tries[0].query)
-                waiting.put_off(attempt, self._clock() + max(wait, error.after or 0.0))
+                waiting.put_off(attempt, self._clock() + wait)
 
     def _is_over(self, attempt: Try, error: ChatbotError) -> bool:
         used_up = attempt.failed >= self._terms.attempts or attempt.busy > _MOST_BUSY
@@ -297,7 +297,8 @@ class Dispatcher:
                 f"limits.max_wait allows ({self._terms.max_wait:,.0f})."
             )
         later = error.retry in {"later", "busy"}
-        pause = self._breaker.failure(error.kind, generation, later=later) or 0.0
+        told = str(error)
+        pause = self._breaker.failure(error.kind, generation, later=later, message=told) or 0.0
         until = self._clock() + max(pause, error.after or 0.0)
         self._breaker.quiet_until = max(self._breaker.quiet_until, until)
 

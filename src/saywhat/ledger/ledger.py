@@ -2,8 +2,8 @@
 
 Three counts, by phase: **asked** (cached or not), **unique** (answered for the first time) and
 **sent** (left for the chatbot, retries included). Papers quote *asked*; budgets bind *sent*. A
-batch is on disk as sent before it leaves, and its replies are on disk before they are used: after
-``kill -9`` the same calls again give the same answers, and only the batch in flight is sent twice.
+query is on disk as sent before it leaves, and its reply is on disk before it is used: after
+``kill -9`` the same calls again give the same answers, and only what was under way is sent twice.
 """
 
 import time

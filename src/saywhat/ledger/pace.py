@@ -96,13 +96,16 @@ class Breaker:
         """Note a reply."""
         self._kind, self._streak, self._answered = "", 0, True
 
-    def failure(self, kind: str, generation: int, *, later: bool) -> float | None:
+    def failure(
+        self, kind: str, generation: int, *, later: bool, message: str = ""
+    ) -> float | None:
         """Note a failure.
 
         Args:
             kind: its kind.
             generation: ``generation`` when its query left.
             later: whether it is one that waiting may cure.
+            message: what happened this time.
 
         Returns:
             Seconds to send nothing at all; ``None`` for no need to wait.
@@ -116,8 +119,9 @@ class Breaker:
         self._streak = self._streak + 1 if kind == self._kind else 1
         self._kind = kind
         if self._streak >= self._limit:
+            last = f" The last time: {message}" if message and message != kind else ""
             raise UnreachableError(
-                f"The chatbot failed {self._streak} times in a row with: {kind}."
+                f"The chatbot failed {self._streak} times in a row with: {kind}.{last}"
             )
         if not later or not self.suspects:
             return None
