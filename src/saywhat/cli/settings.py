@@ -19,13 +19,7 @@ from pydantic import ValidationError
 
 from saywhat.cli.flags import Call, Given
 from saywhat.cli.yaml_files import YamlFile, read_yaml
-from saywhat.config import (
-    AuditSettings,
-    ChatbotSettings,
-    ExperimentSettings,
-    Section,
-    TrainSettings,
-)
+from saywhat.config import AuditSettings, ChatbotSettings, Section, TrainSettings
 from saywhat.errors import SetupError, UnknownNameError
 from saywhat.registry import ASSETS
 
@@ -45,8 +39,6 @@ class SettingsFile(Section):
     """Of ``saywhat train`` and its stages."""
     chatbot_training: ChatbotSettings = ChatbotSettings()
     """Of ``saywhat train-chatbot``."""
-    experiment: ExperimentSettings = ExperimentSettings()
-    """Of ``saywhat experiment``."""
 
 
 def settings_of(call: Call, section: str, *, flag_section: str = "") -> SettingsFile:
@@ -155,7 +147,7 @@ class _Gathered:
             f"{key}: given twice ({name}, line {line})" for key, line in file.repeated
         ]
         own, prefix = self._sections[self._section], ""
-        if not set(file.values) & {"audit", "train", "chatbot_training", "experiment"} and set(own) & set(
+        if not set(file.values) & {"audit", "train", "chatbot_training"} and set(own) & set(
             file.values
         ) - {"version"}:
             prefix = f"{self._section}."

@@ -15,7 +15,6 @@ from saywhat.config.asking import (
     SearchSettings,
     SimilaritySettings,
 )
-from saywhat.config.experiment import ExperimentSettings
 from saywhat.config.networks import (
     ChatbotSettings,
     DecodingSettings,
@@ -40,7 +39,6 @@ __all__ = [
     "CollectSettings",
     "ConnectionSettings",
     "DecodingSettings",
-    "ExperimentSettings",
     "LanguageModelSettings",
     "LimitSettings",
     "ListSettings",
