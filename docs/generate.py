@@ -63,6 +63,8 @@ def type_text(annotation: Any) -> str:
         return "none"
     if typing.get_origin(annotation) is typing.Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
+    if typing.get_origin(annotation) is tuple:
+        return f"list of {type_text(typing.get_args(annotation)[0])}"
     if isinstance(annotation, types.UnionType):
         return " or ".join(type_text(part) for part in typing.get_args(annotation))
     return TYPES[annotation]

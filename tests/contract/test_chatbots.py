@@ -28,7 +28,7 @@ from saywhat.config import ModelSettings
 from saywhat.interfaces import Chatbot, Closable, ConcurrentChatbot
 from saywhat.ledger import Ledger
 from saywhat.registry import load_chatbot
-from tests import http_chatbots, tiny_models
+from tests import http_chatbots, tiny_models, tiny_networks
 from tests.parlai_reference import Reference, write
 from tests.servers import Answer, Received, Server, completion, query_of, say
 
@@ -121,6 +121,14 @@ def _parlai(**options: Any) -> Factory:
     def make(place: Place) -> Chatbot:
         path = write(Reference(attention="dot", **options), place.folder, old=False)
         return _loaded(f"parlai:{path}", place)
+
+    return make
+
+
+def _network(architecture: str, **change: Any) -> Factory:
+    def make(place: Place) -> Chatbot:
+        folder = tiny_networks.save_chatbot(place.folder, architecture, WORDS, **change)
+        return _loaded(f"seq2seq:{folder}", place)
 
     return make
 
@@ -261,6 +269,18 @@ CASES = [
         "transformers-pair",
         _transformers(tiny_models.save_pair),
         (_transformers(tiny_models.save_pair, seed=1),),
+    ),
+    *(
+        Case(name, _network(name), (_network(name, seed=1), _network(name, anti_lm_weight=0.1)))
+        for name in tiny_networks.ARCHITECTURES
+    ),
+    *(
+        Case(
+            f"{name}-in-context",
+            _network(name, context=("hi", "how are you")),
+            (_network(name), _network(name, context=("hi",))),
+        )
+        for name in tiny_networks.MULTI_TURN
     ),
     Case("plug-in", _plugged_in("!"), (_plugged_in("?"),)),
     Case("ledgered", _ledgered(CipherChatbot(WORDS)), (_ledgered(EchoChatbot()),)),

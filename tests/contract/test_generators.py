@@ -7,16 +7,21 @@ import pytest
 import torch
 
 from saywhat.generators import Generator, Seq2SeqGenerator
-from saywhat.text.vocabulary import PAD
+from saywhat.text.vocabulary import PAD, Vocabulary
+from tests.tiny_networks import tiny_network
 
 MakeGenerator = Callable[..., Seq2SeqGenerator]
 WORDS = ("i", "you", "know", "not", "do", "n't", "?", ",", "see", "it")
 TARGETS = ["i know", "do n't you see it ?", "unknown words entirely", ""]
 
 
-@pytest.fixture(params=[True, False], ids=["attention", "no attention"])
+@pytest.fixture(params=["attention", "no attention", "gru", "transformer", "hred", "vhred"])
 def generator(request: pytest.FixtureRequest, make_generator: MakeGenerator) -> Generator:
-    return make_generator(WORDS, max_tokens=6, attention=request.param, scale=6.0)
+    if "attention" in request.param:
+        attention = request.param == "attention"
+        return make_generator(WORDS, max_tokens=6, attention=attention, scale=6.0)
+    network = tiny_network(request.param, len(WORDS) + 4)
+    return Seq2SeqGenerator(network, Vocabulary(WORDS), max_tokens=6)
 
 
 def rng(seed: int = 1) -> torch.Generator:

@@ -11,11 +11,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from saywhat.chatbots.known import CipherChatbot, CountingChatbot, EchoChatbot, FailingChatbot
+from saywhat.config import SearchSettings
 from saywhat.errors import SetupError, UnknownNameError
 from saywhat.generators import Generator, Seq2SeqGenerator
 from saywhat.generators.base import Samples
 from saywhat.interfaces import Ask, Chatbot, OneShotSearch, Search
-from saywhat.ledger import Ledger
+from saywhat.ledger import Ledger, Limits
 from saywhat.records import Attempt, Pair, Target
 from saywhat.rng import derive
 from saywhat.search import SearchParts, make_search, run_search
@@ -24,7 +25,10 @@ from saywhat.search.retrieval import Retrieval
 from saywhat.similarity.exact import Exact
 
 MakeGenerator = Callable[..., Seq2SeqGenerator]
-NAMES = ("greedy", "beam", "sampling", "random", "real-input", "retrieval")
+NAMES = (
+    "greedy", "beam", "sampling", "diverse-beam", "random", "real-input", "retrieval", "rnn-agent",
+)  # fmt: skip
+ADAPTIVE = {"retrieval", "rnn-agent"}  # their queries depend on what is known of the replies
 WORDS = ("a", "b", "c", "d", "e")
 REFERENCE = [Pair(f"{x} {y}", f"{y} {x}") for x in WORDS for y in WORDS] + [Pair("a b", "b a")]
 TARGETS = [
@@ -46,9 +50,20 @@ def parts(make_generator: MakeGenerator) -> SearchParts:
     return SearchParts(Exact(), make_generator(WORDS, max_tokens=3, scale=6.0), REFERENCE)
 
 
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> SearchSettings:
+    """Settings under which the agent's language model is trained in a moment, and once."""
+    training = {"epochs": 2, "dropout": 0.0, "max_tokens": 3, "precision": "fp32"}
+    model = {"embedding": 8, "hidden": 8, "training": training}
+    folder = str(tmp_path_factory.mktemp("rnn-agent"))
+    return SearchSettings.model_validate(
+        {"diversity_groups": 3, "agent": {"model": model, "folder": folder, "samples": 16}}
+    )
+
+
 @pytest.fixture
-def search(name: str, parts: SearchParts) -> Search:
-    return make_search(name, parts)
+def search(name: str, parts: SearchParts, tiny: SearchSettings) -> Search:
+    return make_search(name, parts, tiny)
 
 
 @pytest.fixture
@@ -56,7 +71,8 @@ def open_ledger(tmp_path: Path) -> Iterator[Callable[[], Ledger]]:
     opened: list[Ledger] = []
 
     def make() -> Ledger:
-        opened.append(Ledger(tmp_path / f"{len(opened)}.sqlite"))
+        # a search is to be seen through every failure
+        opened.append(Ledger(tmp_path / f"{len(opened)}.sqlite", Limits(breaker=10_000)))
         return opened[-1]
 
     yield make
@@ -114,7 +130,7 @@ def test_the_same_rng_gives_the_same_queries(search: Search, name: str) -> None:
         for seed in (1, 1, 2)
     )
     assert first == again
-    assert (first != other) == (name in {"sampling", "random"})
+    assert (first != other) == (name in {"sampling", "random", "rnn-agent"})
 
 
 def test_no_query_repeats_or_is_empty(search: Search) -> None:
@@ -126,7 +142,7 @@ def test_no_query_repeats_or_is_empty(search: Search) -> None:
 
 def test_a_plan_for_many_is_that_for_each_and_what_run_asks(search: Search) -> None:
     if not isinstance(search, OneShotSearch):
-        assert search.name == "retrieval"
+        assert search.name in ADAPTIVE
         return
     rngs = [derive(1, "test", target.text) for target in TARGETS]
     together = search.plan(TARGETS, budget=6, rngs=rngs)
@@ -243,6 +259,11 @@ class Silent(Generator):
     def propose(self, targets: Sequence[str], n: int) -> list[list[str]]:
         return [[] for _ in targets]
 
+    def propose_diversely(
+        self, targets: Sequence[str], n: int, *, groups: int, strength: float
+    ) -> list[list[str]]:
+        return self.propose(targets, n)
+
     @override
     def log_prob(
         self, targets: Sequence[str], labels: Int[Tensor, "batch time"]
@@ -254,7 +275,7 @@ class Silent(Generator):
         raise NotImplementedError
 
 
-@pytest.mark.parametrize("name", ["greedy", "beam", "sampling"], scope="session")
+@pytest.mark.parametrize("name", ["greedy", "beam", "sampling", "diverse-beam"], scope="session")
 def test_nothing_proposed_is_nothing_asked(name: str, open_ledger: Callable[[], Ledger]) -> None:
     search = make_search(name, SearchParts(Exact(), Silent()))
     assert run(search, open_ledger()) == [(target, []) for target in TARGETS]
@@ -349,3 +370,50 @@ def test_what_cannot_be_made_is_told() -> None:
         make_search("beam", SearchParts(Exact()))
     with pytest.raises(SetupError, match="--reference"):
         make_search("random", SearchParts(Exact()))
+
+
+def test_diverse_beam_takes_its_groups_from_the_settings(parts: SearchParts) -> None:
+    generator, texts = parts.generator, [target.text for target in TARGETS]
+    assert isinstance(generator, Seq2SeqGenerator)
+    rngs = [derive(1, "test")] * len(TARGETS)
+    for groups, strength in ((1, 0.0), (4, 2.0)):
+        settings = SearchSettings(diversity_groups=groups, diversity_strength=strength)
+        search = make_search("diverse-beam", parts, settings)
+        assert isinstance(search, OneShotSearch)
+        plan = search.plan(TARGETS, budget=8, rngs=rngs)
+        assert plan == generator.propose_diversely(texts, 8, groups=groups, strength=strength)
+        assert (plan == generator.propose(texts, 8)) == (groups == 1)
+
+
+@final
+class Plain(Generator):
+    """A generator without groups."""
+
+    sample = Silent.sample
+    propose = Silent.propose
+    log_prob = Silent.log_prob
+    encode_queries = Silent.encode_queries
+
+
+def test_a_generator_without_groups_is_told() -> None:
+    with pytest.raises(SetupError, match="cannot search in groups"):
+        make_search("diverse-beam", SearchParts(Exact(), Plain()))
+
+
+def test_the_agent_asks_only_what_its_draws_have_new(
+    parts: SearchParts, tiny: SearchSettings
+) -> None:
+    # five words and at most three of them: 155 queries, and a target that none of them gets
+    search = make_search("rnn-agent", parts, tiny)
+    attempts, asker = attempts_of(search, Target("zebra"), 1000)
+    assert len(asker.wanted) == len(set(asker.wanted)) <= 155
+    assert len(attempts) == len(asker.wanted) > 16
+
+
+def test_the_agent_stops_at_the_target_itself(parts: SearchParts, tiny: SearchSettings) -> None:
+    search = make_search("rnn-agent", parts, tiny)
+    target = Target("b")
+    attempts, _ = attempts_of(search, target, 1000)  # the asker echoes
+    hits = [attempt.nth for attempt in attempts if attempt.reply == target.text]
+    assert len(hits) == 1
+    assert hits[0] > len(attempts) - 16, "it went on after the draw that had it"

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saywhat.interfaces import Similarity
+from saywhat.similarity.contains import Contains
 from saywhat.similarity.embedding_average import (
     CentredEmbeddingAverage,
     EmbeddingAverage,
@@ -15,6 +16,7 @@ from saywhat.similarity.embedding_average import (
 )
 from saywhat.similarity.exact import Exact
 from saywhat.text.vectors import WordVectors
+from tests.tiny_encoders import tiny_encoder
 
 WORDS = ("i", "do", "n't", "know", "you", "love", "good", "bad", "7", "café")
 VECTORS = WordVectors(
@@ -26,7 +28,11 @@ MAKERS: dict[str, Callable[[], Similarity]] = {
         VECTORS, fit_centre(VECTORS, ["i do n't know you", "i love you"])
     ),
     "exact": Exact,
+    "contains": Contains,
+    "sentence-encoder": tiny_encoder,
 }
+DIRECTED = {"contains"}  # the reply holds the target, not the other way round
+ROUNDED = {"sentence-encoder": 1e-6}  # single precision: the order of sums depends on the batch
 TEXTS = st.one_of(
     st.lists(st.sampled_from([*WORDS, "?", "zzz"]), max_size=6).map(" ".join), st.text(max_size=12)
 )
@@ -79,8 +85,9 @@ def test_a_score_depends_on_its_two_texts_only(data: st.DataObject, name: str) -
     together = used.score(replies, targets)
     assert together == used.score(replies, targets)  # no state
     alone = [MAKERS[name]().score([reply], [target])[0] for reply, target in pairs]
-    assert together == alone  # bit for bit, whatever the batch
-    assert together == used.score(targets, replies)  # symmetric
+    assert together == pytest.approx(alone, abs=ROUNDED.get(name, 0.0), rel=0)  # whatever the batch
+    if name not in DIRECTED:
+        assert together == used.score(targets, replies)  # symmetric
     assert all(-1.0 <= score <= 1.0 for score in together)
 
 

@@ -9,7 +9,14 @@ import pytest
 
 from saywhat.corpora.conversations import Conversation, clean, sentences
 from saywhat.corpora.files import read_conversations, read_pairs, write_pairs
-from saywhat.corpora.pairs import held_out_pairs, posts, training_pairs
+from saywhat.corpora.pairs import (
+    context_of,
+    held_out_exchanges,
+    held_out_pairs,
+    posts,
+    training_exchanges,
+    training_pairs,
+)
 from saywhat.corpora.splits import SHARES, part_of, split
 from saywhat.errors import CorpusError
 from saywhat.records import Pair
@@ -94,6 +101,43 @@ def test_training_pairs_repeat_no_text_and_bound_their_replies() -> None:
 def test_held_out_pairs_are_last_message_and_first_answer() -> None:
     conversations = [talk("1", "hi|there", "yes|and more", "?!", "a b c d")]
     assert held_out_pairs(conversations, max_words=3) == [Pair("there", "yes")]
+
+
+def test_contexts_change_no_pair() -> None:
+    conversations = [
+        talk(str(i), f"post {i % 7}", "so|what", ["yes", "Yes !", "no"][i % 3], "bye now")
+        for i in range(40)
+    ]
+    for turns in (0, 3):
+        examples = training_exchanges(conversations, max_words=5, max_per_reply=4, turns=turns)
+        pairs = training_pairs(conversations, max_words=5, max_per_reply=4)
+        assert [Pair(e.query, e.reply) for e in examples] == pairs
+        held_out = held_out_exchanges(conversations, max_words=5, turns=turns)
+        pairs = held_out_pairs(conversations, max_words=5)
+        assert [Pair(e.query, e.reply) for e in held_out] == pairs
+        longest = max(len(e.context) for e in [*examples, *held_out])
+        assert longest == min(turns, 2)  # the last query of four turns has two before it
+
+
+def test_a_context_is_the_turns_just_before() -> None:
+    conversation = talk("1", "a", "b|c d e f", "g", "h", "i")
+    found = {context_of(conversation, 3, turns=turns, max_words=2) for turns in range(9)}
+    # each turn is one text, of which the last four words are kept
+    assert found <= {(), ("g",), ("c d e f", "g"), ("a", "c d e f", "g")}
+    assert len(found) > 1
+    assert context_of(conversation, 0, turns=3, max_words=2) == ()
+    assert context_of(conversation, 3, turns=0, max_words=2) == ()
+    assert context_of(conversation, 3, turns=3, max_words=2) == context_of(
+        conversation, 3, turns=3, max_words=2
+    )
+
+
+def test_each_length_of_context_is_as_frequent() -> None:
+    conversation = Conversation("1", tuple((f"turn {i}",) for i in range(4003)))
+    lengths = [len(context_of(conversation, i, turns=3, max_words=9)) for i in range(3, 4003)]
+    # 4,000 places by a fixed hash; a share's standard error is 0.007, five of them
+    for length in range(4):
+        assert lengths.count(length) / 4000 == pytest.approx(0.25, abs=0.035)
 
 
 def test_posts_are_distinct_and_of_the_right_length() -> None:

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from saywhat.generators.policy import action_mask
-from saywhat.nn.decoding import AntiLanguageModel, Conditional, beam, greedy, sample
-from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad, shift_right
+from saywhat.nn.decoding import beam, greedy, sample
+from saywhat.nn.padding import left_pad, right_pad, shift_right
+from saywhat.nn.seq2seq import RecurrentMemory, Seq2Seq
+from saywhat.nn.steppers import AntiLanguageModel, Conditional
 from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
 
 MakeNetwork = Callable[..., Seq2Seq]
@@ -18,7 +20,7 @@ networks = pytest.mark.parametrize(
 )
 
 
-def start(network: Seq2Seq, sources: list[list[int]] = SOURCES) -> Memory:
+def start(network: Seq2Seq, sources: list[list[int]] = SOURCES) -> RecurrentMemory:
     return network.encode(left_pad(sources))
 
 

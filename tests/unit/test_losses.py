@@ -10,7 +10,8 @@ from torch import Tensor
 
 from saywhat.generators import Seq2SeqGenerator
 from saywhat.generators.policy import action_mask
-from saywhat.nn.decoding import Conditional, sample
+from saywhat.nn.decoding import sample
+from saywhat.nn.steppers import Conditional
 from saywhat.text.vocabulary import EOS, PAD
 from saywhat.training import losses
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from saywhat.records import Target
 from saywhat.similarity.embedding_average import EmbeddingAverage
 from saywhat.similarity.exact import Exact
-from saywhat.similarity.null import NullScores, null_scores
+from saywhat.similarity.null import NullScores, null_by_group, null_scores
 from saywhat.text.vectors import WordVectors
 
 AXES = ("north", "east", "south", "west", "above", "below", "within", "beyond")
@@ -76,3 +77,36 @@ def test_shuffled_targets_fall_to_the_null() -> None:
     # pair; standard errors 0.0087 and 0.0065. 0.06 is 5.5 of the difference's: below 1e-7.
     assert np.mean(shuffled) == pytest.approx(0.25, abs=0.06)
     assert null.mean == pytest.approx(float(np.mean(shuffled)), abs=0.06)
+
+
+def test_a_groups_null_is_its_own() -> None:
+    easy = [Target(text, list="real", length="1-3") for text in ("north", "north!")]
+    hard = [Target(text, list="generated", length="1-3") for text in ("east", "west")]
+    replies = ["north"] * 9 + ["south"]
+    null = null_by_group(EmbeddingAverage(TOY), [*easy, *hard], replies=replies, seed=1, n=300)
+    assert list(null) == ["real 1-3", "generated 1-3"]
+    assert [g.mean for g in null["real 1-3"].generic] == [1.0, 0.0]
+    assert [g.mean for g in null["generated 1-3"].generic] == [0.0, 0.0]
+    # 9 of 10 replies are the targets: 0.9, standard error 0.017; 0.08 is 4.6 of them
+    assert null["real 1-3"].mean == pytest.approx(0.9, abs=0.08)
+    assert null["generated 1-3"].mean == 0.0
+    alone = null_by_group(EmbeddingAverage(TOY), easy, replies=replies, seed=1, n=300)
+    assert alone["real 1-3"] == null["real 1-3"]
+
+
+def test_texts_that_repeat_are_scored_in_one_call() -> None:
+    class Counting:
+        name, calls = "counting", 0
+
+        def score(self, replies: list[str], targets: list[str]) -> list[float]:
+            self.calls += 1
+            return [float(len(reply)) for reply in replies]
+
+        def measurable(self, text: str) -> bool:
+            return True
+
+    similarity = Counting()
+    rng = np.random.default_rng(1)
+    null = null_scores(similarity, ["x", "y"], replies=["aa", "b", "b", "ccc"], rng=rng, n=5)
+    assert [(g.reply, g.mean) for g in null.generic] == [("b", 1.0), ("aa", 2.0), ("ccc", 3.0)]
+    assert similarity.calls == 2

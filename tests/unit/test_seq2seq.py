@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from saywhat.nn.seq2seq import Seq2Seq, left_pad, right_pad, shift_right
+from saywhat.nn.padding import left_pad, right_pad, shift_right
+from saywhat.nn.seq2seq import Seq2Seq
 from saywhat.text.vocabulary import BOS, EOS, PAD
 from saywhat.training.losses import cross_entropy
 

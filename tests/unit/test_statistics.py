@@ -8,7 +8,9 @@ import pytest
 from saywhat.evaluation.statistics import (
     MIN_VALUES,
     Interval,
+    area_under_curve,
     bootstrap_mean,
+    holm,
     mcnemar_exact,
     paired_bootstrap,
     wilson,
@@ -133,3 +135,39 @@ def test_mcnemar_with_many_targets_does_not_underflow() -> None:
 def test_mcnemar_refuses_negative_counts() -> None:
     with pytest.raises(ValueError, match="counts of targets"):
         mcnemar_exact(-1, 2)
+
+
+def test_holm_by_hand() -> None:
+    # Sorted 0.005, 0.01, 0.03, 0.04: times 4, 3, 2, 1 is 0.02, 0.03, 0.06, 0.04; none may fall.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([0.1, 0.1]) == [0.2, 0.2]
+    assert holm([]) == []
+
+
+def test_holm_is_the_closed_test_of_bonferroni(rng: np.random.Generator) -> None:
+    # Another definition: a hypothesis' value is the largest, over all families that hold it, of
+    # the family's smallest p-value times its size.
+    for _ in range(20):
+        p = rng.uniform(size=5) ** 3
+        families = [f for n in range(1, 6) for f in itertools.combinations(range(5), n)]
+        expected = [
+            max(min(1.0, min(p[list(f)]) * len(f)) for f in families if i in f) for i in range(5)
+        ]
+        assert holm(p.tolist()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
+def test_holm_refuses_what_is_no_probability(wrong: float) -> None:
+    with pytest.raises(ValueError, match="p-values"):
+        holm([0.5, wrong])
+
+
+def test_area_under_curve_counts_pairs(rng: np.random.Generator) -> None:
+    a, b = (rng.integers(6, size=n).astype(float).tolist() for n in (30, 20))
+    pairs = [(x > y) + 0.5 * (x == y) for x in a for y in b]
+    assert area_under_curve(a, b) == pytest.approx(sum(pairs) / 600)
+    assert area_under_curve([1.0], [0.0]) == 1.0
+    assert area_under_curve([], [1.0]) is None
+    assert area_under_curve([1.0], []) is None

@@ -95,7 +95,8 @@ class DecodingSettings(Section):
 
 class VariationalSettings(Section):
     """How a network with a latent variable is kept from ignoring it (Bowman et al., 2016; Kingma
-    et al., 2016)."""
+    et al., 2016).
+    """
 
     kl_warmup: Share = 0.5
     """Share of the training in which the weight of the KL divergence grows from 0 to 1."""

@@ -152,3 +152,50 @@ def mcnemar_exact(b: int, c: int) -> float:
     tail = sum(math.comb(n, k) for k in range(min(b, c) + 1))
     # Whole numbers to the end: 2.0**-n underflows from about n = 1,075.
     return min(2 * tail, 1 << n) / (1 << n)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Give the p-values of a family of comparisons, adjusted for their number (Holm, 1979).
+
+    The smallest of ``m`` is multiplied by ``m``, the next by ``m - 1``, and so on; none gets
+    smaller than one before it. Calling a difference real where the adjusted value is at most
+    ``alpha`` makes any false call in the whole family with probability ``alpha`` at most, however
+    the comparisons depend on each other.
+
+    Raises:
+        ValueError: a value is not in [0, 1].
+
+    Example:
+        >>> holm([0.03, 0.01, 0.5])
+        [0.06, 0.03, 0.5]
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"Expected p-values in [0, 1], got {list(p_values)}.")
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
+    return adjusted
+
+
+def area_under_curve(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
+    """Give the probability that a positive is above a negative; one that is equal counts half.
+
+    It is the area under the ROC curve, and the Mann-Whitney U of the positives over the number of
+    pairs.
+
+    Returns:
+        ``None`` without a positive or without a negative.
+
+    Example:
+        >>> area_under_curve([3.0, 2.0], [1.0, 2.0])
+        0.875
+    """
+    if not positives or not negatives:
+        return None
+    ordered = np.sort(np.asarray(negatives, dtype=np.float64))
+    wanted = np.asarray(positives, dtype=np.float64)
+    below = np.searchsorted(ordered, wanted, side="left")
+    through = np.searchsorted(ordered, wanted, side="right")
+    return float((below + through).mean() / 2 / len(ordered))

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -63,3 +64,21 @@ class Generator(nn.Module, abc.ABC):
     @abc.abstractmethod
     def encode_queries(self, queries: Sequence[str]) -> Int[Tensor, "batch time"]:
         """Turn queries into ids as ``log_prob`` takes them."""
+
+
+@runtime_checkable
+class ProposesDiversely(Protocol):
+    """A generator that can keep its proposals apart."""
+
+    def propose_diversely(
+        self, targets: Sequence[str], n: int, *, groups: int, strength: float
+    ) -> list[list[str]]:
+        """Give for each target at most ``n`` distinct queries by diverse beam search, best first.
+
+        Args:
+            targets: what the queries are for.
+            n: hypotheses for each target.
+            groups: of hypotheses that keep apart.
+            strength: what a token costs for each earlier choice of it.
+        """
+        ...

@@ -2,11 +2,12 @@
 
 Departures from the paper:
 
-1. Attention is on by default (a setting).
+1. Attention is on by default (a setting). Other networks can take the LSTM's place (a setting).
 2. Special and unknown symbols have probability 0, since a query must cross to the chatbot as text.
 3. Target and query share one vocabulary.
 """
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
@@ -20,14 +21,17 @@ from saywhat.errors import CheckpointError
 from saywhat.generators.base import Generator, Samples
 from saywhat.generators.policy import action_log_softmax, action_mask, query_log_prob
 from saywhat.nn.checkpoint import load_model, save_model
-from saywhat.nn.decoding import Conditional, beam, greedy, sample
-from saywhat.nn.seq2seq import Memory, Seq2Seq, left_pad, right_pad, shift_right
+from saywhat.nn.decoding import Beams, beam, greedy, sample
+from saywhat.nn.diverse_beam import diverse_beam
+from saywhat.nn.encoder_decoder import EncoderDecoder, Memory
+from saywhat.nn.padding import right_pad, shift_right
+from saywhat.nn.steppers import Conditional
 from saywhat.text.vocabulary import Vocabulary
 
 
 @final
 class Seq2SeqGenerator(Generator):
-    """Wraps a ``Seq2Seq`` whose source is a target and whose labels are a query.
+    """Wraps a network whose source is a target and whose labels are a query.
 
     Args:
         network: the network; shared, not copied.
@@ -35,7 +39,9 @@ class Seq2SeqGenerator(Generator):
         max_tokens: the longest target read and the longest query written, in tokens.
     """
 
-    def __init__(self, network: Seq2Seq, vocabulary: Vocabulary, *, max_tokens: int) -> None:
+    def __init__(
+        self, network: EncoderDecoder[Any], vocabulary: Vocabulary, *, max_tokens: int
+    ) -> None:
         super().__init__()
         if network.size.vocabulary != len(vocabulary):
             raise CheckpointError(
@@ -80,16 +86,16 @@ class Seq2SeqGenerator(Generator):
 
     def frozen_copy(self) -> "Seq2SeqGenerator":
         """Give a copy that is not trained: the reference of a KL term."""
-        network = Seq2Seq(self.network.size, dropout=0.0, rng=torch.Generator())
-        network.load_state_dict(self.network.state_dict())
-        copy = Seq2SeqGenerator(network, self.vocabulary, max_tokens=self.max_tokens)
-        copy.eval().requires_grad_(requires_grad=False)
-        return copy
+        network = copy.deepcopy(self.network)
+        network.set_dropout(0.0)
+        frozen = Seq2SeqGenerator(network, self.vocabulary, max_tokens=self.max_tokens)
+        frozen.eval().requires_grad_(requires_grad=False)
+        return frozen
 
     def memory(self, targets: Sequence[str], n: int = 1) -> Memory:
         """Encode targets, each repeated ``n`` times in a row."""
         rows = [self.vocabulary.encode(text, max_tokens=self.max_tokens) for text in targets]
-        memory = self.network.encode(left_pad(rows))
+        memory: Memory = self.network.encode(self.network.pad(rows))
         if n == 1:
             return memory
         return memory.select(torch.arange(len(targets)).repeat_interleave(n))
@@ -133,7 +139,27 @@ class Seq2SeqGenerator(Generator):
         if n == 1:
             labels = greedy(stepper, len(targets), max_tokens=self.max_tokens)
             return [[self.vocabulary.decode(row)] for row in labels.tolist()]
-        found = beam(stepper, len(targets), beams=n, max_tokens=self.max_tokens)
+        return self._texts(beam(stepper, len(targets), beams=n, max_tokens=self.max_tokens))
+
+    @torch.no_grad()
+    def propose_diversely(
+        self, targets: Sequence[str], n: int, *, groups: int, strength: float
+    ) -> list[list[str]]:
+        """See ``ProposesDiversely``."""
+        if not targets:
+            return []
+        found = diverse_beam(
+            Conditional(self.network, self.memory(targets)),
+            len(targets),
+            beams=n,
+            groups=groups,
+            strength=strength,
+            max_tokens=self.max_tokens,
+        )
+        return self._texts(found)
+
+    def _texts(self, found: Beams) -> list[list[str]]:
+        """Give each target's distinct hypotheses as text."""
         proposals = []
         for rows, scores in zip(found.tokens.tolist(), found.scores.tolist(), strict=True):
             texts = (

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from saywhat.errors import CheckpointError, CorpusError
-from saywhat.nn.seq2seq import Seq2Seq, Seq2SeqSize
+from saywhat.nn.encoder_decoder import EncoderDecoder
+from saywhat.nn.make import network_of_size
 from saywhat.text.vocabulary import Vocabulary
 
 WEIGHTS: Final = "weights.safetensors"
@@ -96,7 +97,7 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], *, sour
 
 
 def save_model(
-    model: Seq2Seq,
+    model: EncoderDecoder[Any],
     vocabulary: Vocabulary,
     folder: Path,
     *,
@@ -119,6 +120,7 @@ def save_model(
     description = {
         "schema": 1,
         "kind": kind,
+        "architecture": model.architecture,
         "size": dataclasses.asdict(model.size),
         "sha256": file_hash(folder / WEIGHTS),
         **extra,
@@ -127,7 +129,9 @@ def save_model(
     write_json(description, folder / DESCRIPTION)
 
 
-def load_model(folder: Path, *, kind: str) -> tuple[Seq2Seq, Vocabulary, dict[str, Any]]:
+def load_model(
+    folder: Path, *, kind: str
+) -> tuple[EncoderDecoder[Any], Vocabulary, dict[str, Any]]:
     """Load what ``save_model`` wrote, in single precision and evaluation mode.
 
     Returns:
@@ -148,12 +152,14 @@ def load_model(folder: Path, *, kind: str) -> tuple[Seq2Seq, Vocabulary, dict[st
         )
     try:
         vocabulary = Vocabulary(description["vocabulary"])
-        size = Seq2SeqSize(**description["size"])
-        if size.vocabulary != len(vocabulary):
+        # checkpoints had one architecture before they named it
+        architecture = description.get("architecture", "lstm")
+        model = network_of_size(architecture, description["size"])
+        if model.size.vocabulary != len(vocabulary):
             raise CheckpointError(
-                f"{path} says {size.vocabulary} token ids and lists {len(vocabulary)}; restore it."
+                f"{path} says {model.size.vocabulary} token ids and lists {len(vocabulary)}; "
+                "restore it."
             )
-        model = Seq2Seq(size, dropout=0.0, rng=torch.Generator())
     except (KeyError, TypeError, ValueError, RuntimeError, CorpusError) as error:
         raise CheckpointError(
             f"{path} does not describe a {kind}: {type(error).__name__} ({error})."

@@ -6,106 +6,20 @@ written and at most ``max_tokens``; a row that is as long as that is given the e
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
-from typing import Final, Protocol, final, runtime_checkable
+from typing import Final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from saywhat.nn.seq2seq import Memory, Seq2Seq
-from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
+from saywhat.nn.steppers import NEVER, Stepper, ban
+from saywhat.text.vocabulary import BOS, EOS, PAD
 
 # Rows are computed in multiples of this many: the matrix kernels then round a row alike in any
 # company (measured with MKL), so what a row gets does not depend on which others are done
-_BLOCK: Final = 16
-_NEVER: Final = float("-inf")
-
-
-@runtime_checkable
-class Stepper(Protocol):
-    """A decoder as the decoding algorithms see it: it holds the state of its rows."""
-
-    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
-        """Take the last tokens, move on, and give log-probabilities (or scores) of the next.
-
-        The tensor belongs to the caller, who may change it.
-        """
-        ...
-
-    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
-        """Keep these rows, in this order."""
-        ...
-
-
-@final
-class Conditional:
-    """The decoder given a source: ``log P(token | prefix, source)``.
-
-    Args:
-        model: the network.
-        memory: of the sources, one a row.
-    """
-
-    def __init__(self, model: Seq2Seq, memory: Memory) -> None:
-        self._model, self._memory = model, memory
-
-    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
-        """See ``Stepper``."""
-        logits, self._memory = self._model.decode(tokens[:, None], self._memory)
-        return torch.log_softmax(logits[:, 0].float(), dim=-1)
-
-    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
-        """See ``Stepper``."""
-        self._memory = self._memory.select(rows)
-
-
-@final
-class AntiLanguageModel:
-    r"""MMI-antiLM decoding (Li et al., 2016, equation 9).
-
-    ``log P(token | prefix, source) - weight * log P(token | prefix)`` on the first ``steps``
-    tokens. It takes away what the decoder would say to anyone. The language model is the same
-    decoder on the null context.
-
-    Args:
-        model: the network.
-        memory: of the sources, one a row.
-        weight: of the language model; 0 is plain decoding.
-        steps: first tokens on which it acts.
-        floor: only tokens with at least this share of the likeliest one's probability stand for
-            election (the plausibility constraint of Li et al., 2023): a rare word is nowhere
-            likely, and would win on the second term alone. 0 lets all stand.
-    """
-
-    def __init__(
-        self, model: Seq2Seq, memory: Memory, *, weight: float, steps: int, floor: float = 0.0
-    ) -> None:
-        self._given = Conditional(model, memory)
-        self._prior = Conditional(model, model.null_memory(memory.hidden.shape[1]))
-        self._weight, self._left = weight, steps
-        self._floor = math.log(floor) if floor > 0 else _NEVER
-        self._first = True
-
-    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
-        """See ``Stepper``."""
-        given = self._given.step(tokens)
-        if self._left <= 0:
-            return given
-        self._left -= 1
-        scores = given - self._weight * self._prior.step(tokens)
-        # what cannot be written sets no floor: it would leave nothing that can
-        likely = _ban(given, end=self._first)
-        self._first = False
-        least = likely.max(dim=-1, keepdim=True).values + self._floor
-        return scores.masked_fill(likely < least, _NEVER)
-
-    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
-        """See ``Stepper``."""
-        self._given.reorder(rows)
-        self._prior.reorder(rows)
+BLOCK: Final = 16
 
 
 @torch.no_grad()
@@ -147,11 +61,30 @@ def sample(
         scores: Float[Tensor, "live vocab"], live: Int[Tensor, " live"]
     ) -> Int[Tensor, " live"]:
         points = torch.rand((rows, 1), generator=rng, dtype=torch.float64)[live]
-        cumulative = (scores / temperature).softmax(dim=-1).double().cumsum(dim=-1)
-        # the first token whose sum exceeds the point: never one of probability 0
-        return torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)[:, 0]
+        return _draw(scores / temperature, points)
 
     return _write(stepper, rows, max_tokens, draw)
+
+
+@torch.no_grad()
+def sample_at(
+    stepper: Stepper, points: Float[Tensor, "rows time"], *, temperature: float = 1.0
+) -> Int[Tensor, "rows written"]:
+    """Draw as ``sample`` does, at given points of each row's distribution function.
+
+    Args:
+        stepper: at the start of as many texts as there are rows.
+        points: in [0, 1), in double precision, one for each word that may be written.
+        temperature: divides the scores.
+    """
+    columns = iter(points.T)
+
+    def draw(
+        scores: Float[Tensor, "live vocab"], live: Int[Tensor, " live"]
+    ) -> Int[Tensor, " live"]:
+        return _draw(scores / temperature, next(columns)[live, None])
+
+    return _write(stepper, len(points), points.shape[1], draw)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,7 +118,7 @@ def beam(
         max_tokens: words at most, the end symbol not counted.
         length_penalty: exponent of the length that the final scores are divided by.
     """
-    first = _ban(stepper.step(_start(batch)), end=True)
+    first = ban(stepper.step(_start(batch)), end=True)
     vocab = first.shape[1]
     hypotheses = _fan_out(first, beams)
     offsets = torch.arange(batch)[:, None]
@@ -194,7 +127,7 @@ def beam(
         if bool(hypotheses.done.all()):
             break
         if step < max_tokens:
-            scores = _ban(stepper.step(hypotheses.history[..., -1].reshape(-1)), end=False)
+            scores = ban(stepper.step(hypotheses.history[..., -1].reshape(-1)), end=False)
         else:
             scores = _certain(EOS, batch * beams, vocab)
         hypotheses, parents = _extend(hypotheses, scores.reshape(batch, beams, vocab))
@@ -217,9 +150,9 @@ def _fan_out(scores: Float[Tensor, "batch vocab"], beams: int) -> _Hypotheses:
     # (B, V) -> (B, K); a vocabulary smaller than the beam leaves hypotheses that are dead from here
     missing = max(0, beams - scores.shape[1])
     total, tokens = scores.topk(beams - missing, dim=-1)
-    total = functional.pad(total, (0, missing), value=_NEVER)
+    total = functional.pad(total, (0, missing), value=NEVER)
     tokens = functional.pad(tokens, (0, missing), value=EOS)
-    return _Hypotheses(total, tokens[..., None], total == _NEVER)
+    return _Hypotheses(total, tokens[..., None], total == NEVER)
 
 
 def _extend(
@@ -235,7 +168,7 @@ def _extend(
     parents, tokens = places // vocab, places % vocab
     history = hypotheses.history
     kept = history.gather(1, parents[..., None].expand_as(history))
-    done = hypotheses.done.gather(1, parents) | (tokens == EOS) | (total == _NEVER)
+    done = hypotheses.done.gather(1, parents) | (tokens == EOS) | (total == NEVER)
     return _Hypotheses(total, torch.cat([kept, tokens[..., None]], dim=-1), done), parents
 
 
@@ -251,7 +184,7 @@ def _write(
     live, tokens = torch.arange(rows), _start(rows)
     for step in range(max_tokens + 1):
         if step < max_tokens:
-            chosen = choose(_ban(stepper.step(tokens), end=step == 0), live)
+            chosen = choose(ban(stepper.step(tokens), end=step == 0), live)
         else:
             chosen = torch.full((len(live),), EOS)
         tokens = torch.where(done[live], PAD, chosen)
@@ -259,29 +192,31 @@ def _write(
         done[live] |= tokens == EOS
         if bool(done.all()):
             return written[:, : step + 1]
-        kept = _compacted(done[live])
+        kept = compacted(done[live])
         if len(kept) < len(live):
             stepper.reorder(kept)
             live, tokens = live[kept], tokens[kept]
     return written
 
 
-def _compacted(done: Bool[Tensor, " rows"]) -> Int[Tensor, " kept"]:
-    """Give the rows to go on with: all that are not done, filled up to a multiple of ``_BLOCK``."""
+def compacted(done: Bool[Tensor, " rows"]) -> Int[Tensor, " kept"]:
+    """Give the rows to go on with: all that are not done, filled up to a multiple of ``BLOCK``."""
     order = torch.argsort(done.to(torch.int8), stable=True)
     needed = int((~done).sum())
-    size = -(-needed // _BLOCK) * _BLOCK
+    size = -(-needed // BLOCK) * BLOCK
     return torch.sort(order[:size]).values if size < len(done) else torch.arange(len(done))
 
 
-def _ban(scores: Float[Tensor, "rows vocab"], *, end: bool) -> Float[Tensor, "rows vocab"]:
-    # in place: a copy of (beams x vocabulary) costs as much as the softmax
-    scores[:, [PAD, BOS, UNK, *([EOS] if end else [])]] = _NEVER
-    return scores
+def _draw(
+    scores: Float[Tensor, "rows vocab"], points: Float[Tensor, "rows 1"]
+) -> Int[Tensor, " rows"]:
+    cumulative = scores.softmax(dim=-1).double().cumsum(dim=-1)
+    # the first token whose sum exceeds the point: never one of probability 0
+    return torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)[:, 0]
 
 
 def _certain(token: int, rows: int, vocab: int) -> Float[Tensor, "rows vocab"]:
-    log_probs = torch.full((rows, vocab), _NEVER)
+    log_probs = torch.full((rows, vocab), NEVER)
     log_probs[:, token] = 0.0
     return log_probs
 

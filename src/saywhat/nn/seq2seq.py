@@ -1,6 +1,7 @@
 """Encoder-decoder LSTM: the paper's network for the chatbot (Section 3.1) and generator (3.2).
 
-The decoder starts from the encoder's last state; attention is a switch. Departures from the paper:
+The decoder starts from the encoder's last state; attention is a switch, and so is the cell: a GRU
+(Cho et al., 2014) in place of the LSTM. Departures from the paper:
 
 1. The encoder has no bias terms and its padding is on the left and enters as zeros, so that padded
    steps keep the state at exactly zero. A reply then does not depend on what else is in the batch,
@@ -16,14 +17,19 @@ Axes: ``batch``, ``source`` (encoder time), ``time`` (decoder time), ``vocab``, 
 """
 
 import dataclasses
-from typing import Final, final
+from collections.abc import Sequence
+from typing import Final, Literal, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
-from saywhat.text.vocabulary import BOS, PAD
+from saywhat.nn.encoder_decoder import EncoderDecoder, embed_source, regrouped
+from saywhat.nn.padding import left_pad
+from saywhat.nn.recurrent import gru_step, lstm_step
+from saywhat.text.vocabulary import PAD
 
 _INIT_RANGE: Final = 0.08
 
@@ -35,9 +41,10 @@ class Seq2SeqSize:
     Attributes:
         vocabulary: token ids, special symbols included.
         embedding: units of a word embedding.
-        hidden: units of each LSTM layer.
-        layers: LSTM layers of the encoder and of the decoder.
+        hidden: units of each recurrent layer.
+        layers: recurrent layers of the encoder and of the decoder.
         attention: whether the decoder attends to the encoder's outputs.
+        cell: of the recurrent layers.
     """
 
     vocabulary: int
@@ -45,10 +52,11 @@ class Seq2SeqSize:
     hidden: int
     layers: int
     attention: bool
+    cell: Literal["lstm", "gru"] = "lstm"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Memory:
+class RecurrentMemory:
     """What the decoder knows of the source.
 
     Rows that share a source (samples or hypotheses of one target) stand together, and share its
@@ -56,30 +64,33 @@ class Memory:
 
     Attributes:
         hidden: *Shape:* (layers, batch, hidden).
-        cell: *Shape:* (layers, batch, hidden).
+        cell: of an LSTM; a GRU has none, and 0 units here. *Shape:* (layers, batch, cell).
         outputs: top-layer encoder outputs, *Shape:* (sources, source, hidden).
         mask: true at real source tokens, *Shape:* (sources, source).
     """
 
     hidden: Float[Tensor, "layers batch hidden"]
-    cell: Float[Tensor, "layers batch hidden"]
+    cell: Float[Tensor, "layers batch cell"]
     outputs: Float[Tensor, "sources source hidden"]
     mask: Bool[Tensor, "sources source"]
 
-    def select(self, rows: Int[Tensor, " rows"]) -> "Memory":
-        """Give the memory of some rows, in that order; rows may repeat."""
+    @property
+    def rows(self) -> int:
+        """See ``Memory``."""
+        return self.hidden.shape[1]
+
+    def select(self, rows: Int[Tensor, " rows"]) -> "RecurrentMemory":
+        """See ``Memory``."""
         outputs, mask = self.outputs, self.mask
-        sources, each = len(outputs), self.hidden.shape[1] // len(outputs)
-        owners = rows // each
-        grouped = torch.arange(sources).repeat_interleave(len(rows) // sources)
-        if not torch.equal(owners, grouped):
+        owners = regrouped(rows, batch=self.rows, sources=len(outputs))
+        if owners is not None:
             outputs, mask = outputs[owners], mask[owners]
-        return Memory(self.hidden[:, rows], self.cell[:, rows], outputs, mask)
+        return RecurrentMemory(self.hidden[:, rows], self.cell[:, rows], outputs, mask)
 
 
 @final
-class Seq2Seq(nn.Module):
-    """The encoder-decoder network.
+class Seq2Seq(EncoderDecoder[RecurrentMemory]):
+    """The recurrent encoder-decoder network.
 
     Args:
         size: shapes.
@@ -89,20 +100,23 @@ class Seq2Seq(nn.Module):
     Example:
         >>> size = Seq2SeqSize(vocabulary=9, embedding=4, hidden=5, layers=1, attention=False)
         >>> model = Seq2Seq(size, dropout=0.0, rng=torch.Generator())
-        >>> logits, _ = model.decode(right_pad([[1, 4]]), model.encode(left_pad([[5, 6, 2]])))
+        >>> logits, _ = model.decode(torch.tensor([[1, 4]]), model.encode(model.pad([[5, 6, 2]])))
         >>> tuple(logits.shape)
         (1, 2, 9)
     """
+
+    size: Seq2SeqSize
 
     def __init__(self, size: Seq2SeqSize, *, dropout: float, rng: torch.Generator) -> None:
         super().__init__()
         self.size = size
         between = dropout if size.layers > 1 else 0.0
         self.embedding = nn.Embedding(size.vocabulary, size.embedding, padding_idx=PAD)
-        self.encoder = nn.LSTM(
+        cell = nn.LSTM if size.cell == "lstm" else nn.GRU
+        self.encoder = cell(
             size.embedding, size.hidden, size.layers, bias=False, batch_first=True, dropout=between
         )
-        self.decoder = nn.LSTM(
+        self.decoder = cell(
             size.embedding, size.hidden, size.layers, batch_first=True, dropout=between
         )
         self.attend = nn.Linear(size.hidden, size.hidden, bias=False) if size.attention else None
@@ -116,83 +130,69 @@ class Seq2Seq(nn.Module):
             self.embedding.weight[PAD].zero_()
             self.output_bias.zero_()
 
-    def set_dropout(self, dropout: float) -> None:
-        """Change the dropout, between layers too."""
-        self.dropout.p = dropout
-        self.encoder.dropout = self.decoder.dropout = dropout if self.size.layers > 1 else 0.0
+    @property
+    @override
+    def architecture(self) -> str:
+        return self.size.cell
 
-    def encode(self, source: Int[Tensor, "batch source"]) -> Memory:
-        """Read left-padded source ids; padding leaves no trace in the memory."""
-        mask = source != PAD
-        # the padding row of the shared matrix is trained as an output: as an input it is zero here
-        embedded = self.embedding(source).masked_fill(~mask[..., None], 0.0)
-        outputs, (hidden, cell) = self.encoder(self.dropout(embedded))
-        return Memory(hidden, cell, outputs, mask)
+    @override
+    def pad(self, sources: Sequence[list[int]], *, width: int = 0) -> Int[Tensor, "batch source"]:
+        return left_pad(sources, width=width)
 
-    def null_memory(self, rows: int) -> Memory:
-        """Give the null context: the zero state, which tells the decoder nothing of a source."""
-        shape = (self.size.layers, rows, self.size.hidden)
+    @override
+    def encode(self, source: Int[Tensor, "batch source"]) -> RecurrentMemory:
+        embedded = self.dropout(embed_source(self.embedding, source))
+        outputs, hidden, cell = _split(*self.encoder(embedded))
+        return RecurrentMemory(hidden, cell, outputs, source != PAD)
+
+    @override
+    def null_memory(self, rows: int) -> RecurrentMemory:
         zeros = self.output_bias.new_zeros
-        return Memory(
-            zeros(shape),
-            zeros(shape),
+        cell = self.size.hidden if self.size.cell == "lstm" else 0
+        return RecurrentMemory(
+            zeros(self.size.layers, rows, self.size.hidden),
+            zeros(self.size.layers, rows, cell),
             zeros(rows, 1, self.size.hidden),
             torch.ones(rows, 1, dtype=torch.bool, device=self.output_bias.device),
         )
 
-    def forget(self, memory: Memory, rows: Bool[Tensor, " batch"]) -> Memory:
-        """Replace the context of the chosen rows by the null context (context dropout)."""
+    @override
+    def forget(self, memory: RecurrentMemory, rows: Bool[Tensor, " batch"]) -> RecurrentMemory:
         keep = (~rows).to(memory.hidden.dtype)
-        return Memory(
+        return RecurrentMemory(
             memory.hidden * keep[None, :, None],
             memory.cell * keep[None, :, None],
             memory.outputs * keep[:, None, None],
             memory.mask,
         )
 
-    def decode(
-        self, inputs: Int[Tensor, "batch time"], memory: Memory
-    ) -> tuple[Float[Tensor, "batch time vocab"], Memory]:
-        """Run the decoder over given tokens; gives logits and the memory to go on from."""
-        features, memory = self.features(inputs, memory)
-        # (B, T, E) -> (B, T, V)
-        return self.output(features), memory
-
+    @override
     def features(
-        self, inputs: Int[Tensor, "batch time"], memory: Memory
-    ) -> tuple[Float[Tensor, "batch time embedding"], Memory]:
-        """Run the decoder up to the output layer, which costs more than all the rest."""
+        self, inputs: Int[Tensor, "batch time"], memory: RecurrentMemory
+    ) -> tuple[Float[Tensor, "batch time embedding"], RecurrentMemory]:
         embedded = self.dropout(self.embedding(inputs))
         if inputs.shape[1] == 1 and not torch.is_grad_enabled():
             outputs, hidden, cell = self._single_step(embedded[:, 0], memory)
         else:
-            outputs, (hidden, cell) = self.decoder(embedded, (memory.hidden, memory.cell))
+            lstm = self.size.cell == "lstm"
+            state = (memory.hidden, memory.cell) if lstm else memory.hidden
+            outputs, hidden, cell = _split(*self.decoder(embedded, state))
         projected = torch.tanh(self.project(self._with_context(outputs, memory)))
-        return self.dropout(projected), Memory(hidden, cell, memory.outputs, memory.mask)
+        return self.dropout(projected), RecurrentMemory(hidden, cell, memory.outputs, memory.mask)
 
+    @override
     def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
-        """Give the logits of features."""
         return functional.linear(features, self.embedding.weight, self.output_bias)
 
     def _single_step(
-        self, inputs: Float[Tensor, "batch embedding"], memory: Memory
+        self, inputs: Float[Tensor, "batch embedding"], memory: RecurrentMemory
     ) -> tuple[Tensor, Tensor, Tensor]:
-        # the fused kernel packs its weights anew in each call, which costs more than one step
-        hiddens, cells = [], []
-        for layer in range(self.size.layers):
-            weight_ih, weight_hh, bias_ih, bias_hh = self.decoder.all_weights[layer]
-            gates = functional.linear(inputs, weight_ih, bias_ih)
-            gates = gates + functional.linear(memory.hidden[layer], weight_hh, bias_hh)
-            # (B, 4H) -> 4 x (B, H), in torch's order
-            enter, keep, content, leave = gates.chunk(4, dim=-1)
-            cell = keep.sigmoid() * memory.cell[layer] + enter.sigmoid() * content.tanh()
-            inputs = leave.sigmoid() * cell.tanh()
-            hiddens.append(inputs)
-            cells.append(cell)
-        return inputs[:, None], torch.stack(hiddens), torch.stack(cells)
+        if isinstance(self.decoder, nn.LSTM):
+            return lstm_step(self.decoder, inputs, memory.hidden, memory.cell)
+        return *gru_step(self.decoder, inputs, memory.hidden), memory.cell
 
     def _with_context(
-        self, outputs: Float[Tensor, "batch time hidden"], memory: Memory
+        self, outputs: Float[Tensor, "batch time hidden"], memory: RecurrentMemory
     ) -> Float[Tensor, "batch time features"]:
         # "general" attention of Luong et al., 2015, without input feeding: all steps run at once
         if self.attend is None:
@@ -208,36 +208,6 @@ class Seq2Seq(nn.Module):
         return torch.cat([outputs, context.reshape(batch, time, hidden)], dim=-1)
 
 
-def left_pad(rows: list[list[int]], *, width: int = 0) -> Int[Tensor, "batch source"]:
-    """Stack id lists of different length, padding on the left to the longest or to ``width``.
-
-    Example:
-        >>> left_pad([[5, 2], [2]]).tolist()
-        [[5, 2], [0, 2]]
-    """
-    longest = max([width, *map(len, rows)])
-    padded = [[PAD] * (longest - len(row)) + row for row in rows]
-    return torch.tensor(padded, dtype=torch.long).reshape(len(rows), longest)
-
-
-def right_pad(rows: list[list[int]]) -> Int[Tensor, "batch time"]:
-    """Stack id lists of different length, padding on the right.
-
-    Example:
-        >>> right_pad([[5, 2], [2]]).tolist()
-        [[5, 2], [2, 0]]
-    """
-    longest = max(map(len, rows), default=0)
-    padded = [row + [PAD] * (longest - len(row)) for row in rows]
-    return torch.tensor(padded, dtype=torch.long).reshape(len(rows), longest)
-
-
-def shift_right(labels: Int[Tensor, "batch time"]) -> Int[Tensor, "batch time"]:
-    """Give the decoder's inputs: the begin symbol, then the labels but the last.
-
-    Example:
-        >>> shift_right(torch.tensor([[5, 6, 2]])).tolist()
-        [[1, 5, 6]]
-    """
-    start = torch.full((labels.shape[0], 1), BOS, dtype=labels.dtype)
-    return torch.cat([start, labels[:, :-1]], dim=1)
+def _split(outputs: Tensor, state: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Give outputs, hidden and cell of either kind of layer."""
+    return (outputs, state, state[..., :0]) if isinstance(state, Tensor) else (outputs, *state)

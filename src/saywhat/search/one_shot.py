@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 
-from saywhat.generators import Generator
+from saywhat.generators import Generator, ProposesDiversely
 from saywhat.interfaces import Ask
 from saywhat.records import Attempt, Target
 
@@ -80,6 +80,16 @@ def sampling(generator: Generator, *, temperature: float = 1.0) -> PlannedSearch
         return plans
 
     return PlannedSearch("sampling", plan)
+
+
+def diverse_beam(generator: ProposesDiversely, *, groups: int, strength: float) -> PlannedSearch:
+    """Ask the N queries of a beam search in groups that keep apart (Vijayakumar et al., 2018)."""
+
+    def plan(targets: Sequence[Target], budget: int, _: Sequence[random.Random]) -> list[list[str]]:
+        texts = [target.text for target in targets]
+        return generator.propose_diversely(texts, budget, groups=groups, strength=strength)
+
+    return PlannedSearch("diverse-beam", plan)
 
 
 def random_posts(posts: Sequence[str]) -> PlannedSearch:

@@ -1,5 +1,6 @@
 """Similarities: how close a reply is to a target."""
 
+from saywhat.similarity.contains import Contains
 from saywhat.similarity.embedding_average import (
     CentredEmbeddingAverage,
     EmbeddingAverage,
@@ -9,11 +10,14 @@ from saywhat.similarity.embedding_average import (
 )
 from saywhat.similarity.exact import Exact
 from saywhat.similarity.make import make_similarity
+from saywhat.similarity.sentence_encoder import SentenceEncoder
 
 __all__ = [
     "CentredEmbeddingAverage",
+    "Contains",
     "EmbeddingAverage",
     "Exact",
+    "SentenceEncoder",
     "fit_centre",
     "load_centre",
     "make_similarity",

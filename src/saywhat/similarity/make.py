@@ -1,17 +1,18 @@
 """Similarity names to similarities."""
 
-import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float32
 
+from saywhat import registry
 from saywhat.corpora.conversations import chitchat
 from saywhat.corpora.splits import split
 from saywhat.errors import UnknownNameError
 from saywhat.interfaces import Similarity
+from saywhat.similarity.contains import Contains
 from saywhat.similarity.embedding_average import (
     CentredEmbeddingAverage,
     EmbeddingAverage,
@@ -19,9 +20,14 @@ from saywhat.similarity.embedding_average import (
     load_centre,
 )
 from saywhat.similarity.exact import Exact
+from saywhat.similarity.sentence_encoder import load_sentence_encoder
 from saywhat.text.vectors import GLOVE_6B_50D, load_vectors
 
-NAMES: Final = ("embedding-average", "embedding-average-centred", "exact")
+_PLAIN: Final[Mapping[str, Callable[[], Similarity]]] = {
+    "exact": Exact,
+    "contains": Contains,
+    "sentence-encoder": load_sentence_encoder,
+}
 
 
 def make_similarity(
@@ -30,7 +36,7 @@ def make_similarity(
     """Make a similarity.
 
     Args:
-        name: one of ``NAMES``, or that of an entry point in the group ``saywhat.similarities``.
+        name: one that ``registry.names("similarities")`` lists.
         vectors: what ``load_vectors`` takes.
         centre: the mean vector that ``embedding-average-centred`` removes, or the file of the one
             that belongs to the default vectors. With a file and other vectors the centre is fitted
@@ -38,11 +44,12 @@ def make_similarity(
 
     Raises:
         UnknownNameError: there is no such similarity.
-        SetupError: the word vectors cannot be read, or the centre does not fit them.
+        SetupError: the word vectors cannot be read, the centre does not fit them, the weights of
+            the sentence encoder are not installed, or what another package offers cannot be made.
         CorpusError: a centre has to be fitted and the conversations are not installed.
     """
-    if name == "exact":
-        return Exact()
+    if name in _PLAIN:
+        return _PLAIN[name]()
     if name == "embedding-average":
         return EmbeddingAverage(load_vectors(vectors))
     if name == "embedding-average-centred":
@@ -55,11 +62,10 @@ def make_similarity(
             load_centre(centre) if vectors == GLOVE_6B_50D else fit_centre(loaded, _chat_texts())
         )
         return CentredEmbeddingAverage(loaded, array)
-    for point in importlib.metadata.entry_points(group="saywhat.similarities"):
-        if point.name == name:
-            made: Similarity = point.load()()
-            return made
-    raise UnknownNameError("similarity", name, NAMES)
+    made: Similarity | None = registry.third_party("similarities", name)
+    if made is None:
+        raise UnknownNameError("similarity", name, registry.names("similarities"))
+    return made
 
 
 def _chat_texts() -> Iterator[str]:

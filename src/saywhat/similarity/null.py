@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from saywhat.interfaces import Similarity
+from saywhat.records import Target
+from saywhat.rng import derive_seed
 from saywhat.text.normalise import normalise
 
 
@@ -69,9 +71,11 @@ def null_scores(
         (GenericReply(reply='no', share=1.0, mean=0.0),)
     """
     measurable = [target for target in targets if similarity.measurable(target)]
+    frequent = _most_frequent(replies, top)
+    means = _means(similarity, [reply for reply, _ in frequent], measurable)
     generic = tuple(
-        GenericReply(reply, count / len(replies), _mean(similarity, reply, measurable))
-        for reply, count in _most_frequent(replies, top)
+        GenericReply(reply, count / len(replies), mean)
+        for (reply, count), mean in zip(frequent, means, strict=True)
     )
     if not measurable or not replies or n < 1:
         return NullScores(pairs=0, mean=None, p95=None, generic=generic)
@@ -81,6 +85,43 @@ def null_scores(
     return NullScores(
         pairs=n, mean=float(scores.mean()), p95=float(np.quantile(scores, 0.95)), generic=generic
     )
+
+
+def null_by_group(
+    similarity: Similarity,
+    targets: Sequence[Target],
+    *,
+    replies: Sequence[str],
+    seed: int,
+    n: int = 2000,
+    top: int = 20,
+) -> dict[str, NullScores]:
+    """Give the null of each group of targets ("real 4-6"), for the rates that are by group.
+
+    A group's random pairs depend on its name and on no other group. A target without a list or
+    length is in a group too, if only in ``""``.
+
+    Example:
+        >>> from saywhat.similarity.exact import Exact
+        >>> targets = [Target("no", list="real"), Target("why not", list="other")]
+        >>> found = null_by_group(Exact(), targets, replies=["no"], seed=1, n=10)
+        >>> {name: null.generic[0].mean for name, null in found.items()}
+        {'real': 1.0, 'other': 0.0}
+    """
+    groups: dict[str, list[str]] = {}
+    for target in targets:
+        groups.setdefault(f"{target.list} {target.length}".strip(), []).append(target.text)
+    return {
+        name: null_scores(
+            similarity,
+            texts,
+            replies=replies,
+            rng=np.random.default_rng(derive_seed(seed, "null", similarity.name, name)),
+            n=n,
+            top=top,
+        )
+        for name, texts in groups.items()
+    }
 
 
 def _most_frequent(replies: Sequence[str], top: int) -> list[tuple[str, int]]:
@@ -95,7 +136,13 @@ def _most_frequent(replies: Sequence[str], top: int) -> list[tuple[str, int]]:
     ]
 
 
-def _mean(similarity: Similarity, reply: str, targets: Sequence[str]) -> float | None:
+def _means(
+    similarity: Similarity, replies: Sequence[str], targets: Sequence[str]
+) -> list[float | None]:
     if not targets:
-        return None
-    return float(np.mean(similarity.score([reply] * len(targets), targets)))
+        return [None] * len(replies)
+    # one call: a similarity may work once for texts that repeat
+    pairs = [(reply, target) for reply in replies for target in targets]
+    scores = similarity.score([reply for reply, _ in pairs], [target for _, target in pairs])
+    size = len(targets)
+    return [float(np.mean(scores[n * size : (n + 1) * size])) for n in range(len(replies))]

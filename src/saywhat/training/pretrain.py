@@ -10,12 +10,13 @@ import torch
 from saywhat.config import PretrainSettings
 from saywhat.errors import CorpusError
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.nn.seq2seq import Seq2Seq, Seq2SeqSize
+from saywhat.nn.make import make_network
 from saywhat.records import Pair
 from saywhat.rng import derive_seed, fraction
 from saywhat.text.normalise import normalise
 from saywhat.text.vocabulary import Vocabulary
-from saywhat.training.supervised import Example, Report, SupervisedTrainer, encode_examples
+from saywhat.training.examples import Example, encode_examples
+from saywhat.training.supervised import Report, SupervisedTrainer
 
 VALIDATION_SHARE: Final = 0.03
 
@@ -75,7 +76,7 @@ def pretrain(
     Raises:
         CorpusError: there are too few pairs to train and validate on.
     """
-    train, valid = split_by_reply(balance(pairs, settings.max_per_reply))
+    train, valid = split_by_reply(balance(pairs, settings.max_per_reply)[: settings.max_pairs])
     if not train or not valid:
         raise CorpusError(
             "Pre-training needs pairs with different replies on both sides of its split; got "
@@ -84,12 +85,10 @@ def pretrain(
         )
     texts = (text for pair in train for text in (pair.reply, pair.query))
     vocabulary = Vocabulary.build(texts, size=settings.network.vocabulary)
-    network = settings.network
-    size = Seq2SeqSize(
-        len(vocabulary), network.embedding, network.hidden, network.layers, network.attention
-    )
     rng = torch.Generator().manual_seed(derive_seed(seed, "generator-weights"))
-    model = Seq2Seq(size, dropout=settings.training.dropout, rng=rng)
+    model = make_network(
+        settings.network, len(vocabulary), dropout=settings.training.dropout, rng=rng
+    )
     limit = settings.training.max_tokens
 
     def examples(side: list[Pair]) -> list[Example]:

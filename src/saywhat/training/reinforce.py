@@ -12,6 +12,8 @@ Departures from the paper, each by a setting:
    diverse.
 3. Part of the targets are human posts, not only the chatbot's own replies.
 4. Training stops early on a validation list that is disjoint from the test lists.
+5. ``reward: constant`` and ``reward: shuffled`` are negative controls: the same training on rewards
+   that say nothing of the target.
 """
 
 import dataclasses
@@ -31,7 +33,7 @@ from saywhat.errors import InconclusiveError, SetupError
 from saywhat.generators import Seq2SeqGenerator
 from saywhat.generators.policy import action_mask, query_log_prob
 from saywhat.interfaces import Similarity
-from saywhat.ledger import LedgeredChatbot
+from saywhat.ledger import Answer, LedgeredChatbot
 from saywhat.nn.checkpoint import (
     load_tensors,
     load_weights,
@@ -86,6 +88,11 @@ class Reinforce:
             raise SetupError(
                 "reinforce.samples must be at least 2 for a baseline; got "
                 f"{settings.samples}. Or set reinforce.advantage: reward."
+            )
+        if settings.reward == "shuffled" and settings.targets < 2:
+            raise SetupError(
+                "reinforce.reward: shuffled takes another target of the step, so reinforce.targets "
+                f"must be at least 2; got {settings.targets}."
             )
         self._generator, self._chatbot, self._similarity = generator, chatbot, similarity
         self._settings, self._seed, self._folder, self._report = settings, seed, folder, report
@@ -150,10 +157,11 @@ class Reinforce:
         generator.eval()
         samples = generator.sample(targets, settings.samples, rng, temperature=settings.temperature)
         queries = [query for group in samples.queries for query in group]
-        similarity, replies = self._ask(targets, queries, f"step {step}")
+        answers = self._ask(queries, f"step {step}")
+        similarity = self._score(targets, answers)
         answered = similarity.isfinite()
-        known = torch.where(answered, similarity, torch.zeros_like(similarity))
-        rewards = losses.threshold_rewards(known, settings.reward_cut)
+        rewards = self._rewards(targets, answers, similarity)
+        replies = [answer.reply for answer in answers if answer.reply is not None]
         divergence, spread, norm = self._update(targets, samples.labels, (rewards, answered), step)
         best = similarity.nan_to_num(nan=-math.inf).max(dim=1).values
         return StepMetrics(
@@ -172,26 +180,41 @@ class Reinforce:
             seconds=time.monotonic() - started,
         )
 
-    def _ask(
-        self, targets: list[str], queries: list[str], scope: str
-    ) -> tuple[Float[Tensor, "targets samples"], list[str]]:
-        """Give similarities, not a number where there is no reply, and the replies that came."""
+    def _ask(self, queries: list[str], scope: str) -> list[Answer]:
         answers = self._chatbot.ask(queries, scope=scope)
         self._asked += len(queries)
-        replies = [answer.reply for answer in answers if answer.reply is not None]
-        if not replies:
+        if all(answer.reply is None for answer in answers):
             raise InconclusiveError(
                 f"The chatbot answered none of the {len(queries)} queries of {scope}: "
                 f"{answers[0].error} Run it again to go on from the last checkpoint."
             )
-        per_target = len(queries) // len(targets)
+        return answers
+
+    def _score(
+        self, targets: list[str], answers: Sequence[Answer]
+    ) -> Float[Tensor, "targets samples"]:
+        """Give similarities, not a number where there is no reply."""
+        per_target = len(answers) // len(targets)
         against = [target for target in targets for _ in range(per_target)]
         scores = self._similarity.score([answer.reply or "" for answer in answers], against)
         known = [
             math.nan if answer.reply is None else score
             for answer, score in zip(answers, scores, strict=True)
         ]
-        return torch.tensor(known).reshape(len(targets), per_target), replies
+        return torch.tensor(known).reshape(len(targets), per_target)
+
+    def _rewards(
+        self,
+        targets: list[str],
+        answers: Sequence[Answer],
+        similarity: Float[Tensor, "targets samples"],
+    ) -> Float[Tensor, "targets samples"]:
+        """Give the rewards, 0 where there is no reply."""
+        if self._settings.reward == "constant":
+            similarity = torch.where(similarity.isfinite(), 1.0, similarity)
+        elif self._settings.reward == "shuffled":
+            similarity = self._score(targets[1:] + targets[:1], answers)
+        return losses.threshold_rewards(similarity.nan_to_num(nan=0.0), self._settings.reward_cut)
 
     def _update(
         self,
@@ -247,7 +270,7 @@ class Reinforce:
         self._generator.eval()
         texts = [target.text for target in targets]
         queries = [proposal[0] for proposal in self._generator.propose(texts, 1)]
-        scores, _ = self._ask(texts, queries, f"validation {step}")
+        scores = self._score(texts, self._ask(queries, f"validation {step}"))
         return float(scores[scores.isfinite()].mean())
 
     def _judge(self, value: float) -> None:

@@ -8,17 +8,16 @@ import dataclasses
 import hashlib
 import json
 import math
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from saywhat.config import SupervisedSettings
+from saywhat.config import SupervisedSettings, VariationalSettings
 from saywhat.errors import CorpusError, SetupError
 from saywhat.nn.checkpoint import (
     load_tensors,
@@ -27,14 +26,15 @@ from saywhat.nn.checkpoint import (
     restore_optimizer,
     save_tensors,
 )
-from saywhat.nn.seq2seq import Seq2Seq, left_pad, right_pad, shift_right
+from saywhat.nn.encoder_decoder import EncoderDecoder, Variational
+from saywhat.nn.padding import shift_right
 from saywhat.rng import derive, derive_seed
-from saywhat.text.vocabulary import PAD, Vocabulary
+from saywhat.text.vocabulary import PAD
+from saywhat.training.examples import Example, batches
 from saywhat.training.losses import cross_entropy
 from saywhat.training.state import load_state, save_state, with_prefix, without_prefix
 from saywhat.training.step import autocast, dropout_from
-
-Example = tuple[list[int], list[int]]
+from saywhat.training.variational import beyond_free, hide_words, kl_weight, mean_kl
 
 _BEST: Final = "best.safetensors"
 _LARGEST_EXPONENT: Final = 700.0  # math.exp overflows a little beyond it
@@ -52,6 +52,7 @@ class Progress:
         valid_perplexity: at an epoch's end; ``None`` within it.
         learning_rate: in force, before the schedule's fall.
         tokens_per_second: label tokens; 0 at an epoch's end.
+        kl: of a network with a latent variable, at an epoch's end: see ``mean_kl``.
     """
 
     epoch: int
@@ -60,54 +61,19 @@ class Progress:
     valid_perplexity: float | None
     learning_rate: float
     tokens_per_second: float
+    kl: float | None = None
 
 
 Report = Callable[[Progress], None]
 
 
-def encode_examples(
-    texts: Sequence[tuple[str, str]], vocabulary: Vocabulary, *, max_tokens: int
-) -> list[Example]:
-    """Turn (source text, label text) into ids; texts without any token are left out.
-
-    Example:
-        >>> encode_examples([("hi", "you"), ("hi", " ")], Vocabulary(["hi", "you"]), max_tokens=8)
-        [([4, 2], [5, 2])]
-    """
-    examples = []
-    for source, label in texts:
-        pair = (
-            vocabulary.encode(source, max_tokens=max_tokens),
-            vocabulary.encode(label, max_tokens=max_tokens),
-        )
-        if len(pair[0]) > 1 and len(pair[1]) > 1:
-            examples.append(pair)
-    return examples
-
-
-def batches(
-    examples: Sequence[Example], size: int, rng: random.Random
-) -> Iterator[tuple[Int[Tensor, "batch source"], Int[Tensor, "batch time"]]]:
-    """Shuffle, then group examples of like length: little is padding, and batches come at random.
-
-    Yields:
-        Left-padded source and right-padded labels.
-    """
-    order = list(range(len(examples)))
-    rng.shuffle(order)
-    order.sort(key=lambda i: (len(examples[i][0]) // 2, len(examples[i][1])))
-    chunks = [order[start : start + size] for start in range(0, len(order), size)]
-    rng.shuffle(chunks)
-    for chunk in chunks:
-        yield (
-            left_pad([examples[i][0] for i in chunk]),
-            right_pad([examples[i][1] for i in chunk]),
-        )
-
-
 @torch.no_grad()
-def perplexity(model: Seq2Seq, examples: Sequence[Example], *, batch_size: int = 256) -> float:
+def perplexity(
+    model: EncoderDecoder[Any], examples: Sequence[Example], *, batch_size: int = 256
+) -> float:
     """Give ``exp`` of the mean negative log-likelihood a label token, end symbols included.
+
+    A latent variable is the mean of its prior, as when the chatbot answers without drawing.
 
     Raises:
         CorpusError: there is no example.
@@ -117,7 +83,7 @@ def perplexity(model: Seq2Seq, examples: Sequence[Example], *, batch_size: int =
     was_training = model.training
     model.eval()
     total = tokens = 0.0
-    for source, labels in batches(examples, batch_size, derive(0, "perplexity")):
+    for source, labels in batches(examples, batch_size, derive(0, "perplexity"), model.pad):
         logits, _ = model.decode(shift_right(labels), model.encode(source))
         count = float((labels != PAD).sum())
         total += float(cross_entropy(logits, labels)) * count
@@ -129,7 +95,7 @@ def perplexity(model: Seq2Seq, examples: Sequence[Example], *, batch_size: int =
 
 @final
 class SupervisedTrainer:
-    """Trains a ``Seq2Seq`` and can stop and go on at any batch.
+    """Trains a network and can stop and go on at any batch.
 
     Args:
         model: trained in place; at the end it holds the weights of the best validation epoch.
@@ -137,19 +103,22 @@ class SupervisedTrainer:
         seed: the run's seed.
         folder: where the state and the best weights are kept; made if absent.
         report: called after each batch and each epoch.
+        variational: for a network with a latent variable; others do not look at it.
     """
 
     def __init__(
         self,
-        model: Seq2Seq,
+        model: EncoderDecoder[Any],
         settings: SupervisedSettings,
         *,
         seed: int,
         folder: Path,
         report: Report = lambda _: None,
+        variational: VariationalSettings | None = None,
     ) -> None:
         self._model, self._settings, self._seed = model, settings, seed
         self._folder, self._report = folder, report
+        self._variational = variational or VariationalSettings()
         kind = torch.optim.SGD if settings.optimizer == "sgd" else torch.optim.Adam
         self._optimizer = kind(model.parameters(), lr=settings.learning_rate)
         self._epoch, self._batch, self._best, self._stalls = 1, 0, math.inf, 0
@@ -178,7 +147,8 @@ class SupervisedTrainer:
         self._restore()
         while self._epoch <= self._settings.epochs and self._stalls <= self._settings.patience:
             self._run_epoch(train)
-            self._judge(perplexity(self._model, valid))
+            kl = mean_kl(self._model, valid) if isinstance(self._model, Variational) else None
+            self._judge(perplexity(self._model, valid), kl)
             self._epoch, self._batch = self._epoch + 1, 0
             self._save()
         best = self._folder / _BEST
@@ -191,7 +161,7 @@ class SupervisedTrainer:
         self._model.eval()
         return self._history
 
-    def _judge(self, value: float) -> None:
+    def _judge(self, value: float, kl: float | None) -> None:
         self._history.append(value)
         if value < self._best:
             self._best, self._stalls = value, 0
@@ -199,7 +169,7 @@ class SupervisedTrainer:
         else:
             self._stalls += 1
             self._rate *= self._settings.decay
-        self._report(Progress(self._epoch, 1.0, 0.0, value, self._rate, 0.0))
+        self._report(Progress(self._epoch, 1.0, 0.0, value, self._rate, 0.0, kl))
 
     def _run_epoch(self, train: Sequence[Example]) -> None:
         settings = self._settings
@@ -207,7 +177,8 @@ class SupervisedTrainer:
         rng = derive(self._seed, "batches", self._epoch)
         total = math.ceil(len(train) / settings.batch_size)
         running, tokens, started, saved = math.nan, 0, time.monotonic(), time.monotonic()
-        for number, (source, labels) in enumerate(batches(train, settings.batch_size, rng)):
+        made = batches(train, settings.batch_size, rng, self._model.pad)
+        for number, (source, labels) in enumerate(made):
             if number < self._batch:
                 continue
             loss = self._step(source, labels, number / total)
@@ -223,7 +194,10 @@ class SupervisedTrainer:
                 saved = time.monotonic()
 
     def _step(
-        self, source: Int[Tensor, "batch source"], labels: Int[Tensor, "batch time"], done: float
+        self,
+        source: Int[Tensor, "batch *turns source"],
+        labels: Int[Tensor, "batch time"],
+        done: float,
     ) -> float:
         settings = self._settings
         for group in self._optimizer.param_groups:
@@ -231,29 +205,64 @@ class SupervisedTrainer:
         seed = derive_seed(self._seed, "dropout", self._epoch, self._batch)
         rng = torch.Generator().manual_seed(seed)
         with dropout_from(rng), autocast(settings.precision):
-            memory = self._model.encode(source)
-            if settings.context_dropout > 0:
-                rows = torch.rand(len(source), generator=rng) < settings.context_dropout
-                memory = self._model.forget(memory, rows)
-            logits, _ = self._model.decode(shift_right(labels), memory)
-            loss = cross_entropy(logits, labels)
+            loss = self._loss(source, labels, rng, done)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), settings.clip)
         self._optimizer.step()
         return float(loss.detach())
 
+    def _loss(
+        self,
+        source: Int[Tensor, "batch *turns source"],
+        labels: Int[Tensor, "batch time"],
+        rng: torch.Generator,
+        done: float,
+    ) -> Float[Tensor, ""]:
+        model, inputs = self._model, shift_right(labels)
+        memory, divergence = model.encode(source), None
+        extra: Tensor | float = 0.0
+        if isinstance(model, Variational):
+            memory, divergence = model.infer(memory, labels, rng)
+            bag = model.bag_of_words(memory)[:, None].expand(-1, labels.shape[1], -1)
+            extra = self._variational.bag_weight * cross_entropy(bag.float(), labels)
+            inputs = hide_words(inputs, self._variational.word_dropout, rng)
+        if self._settings.context_dropout > 0:
+            rows = torch.rand(len(source), generator=rng) < self._settings.context_dropout
+            memory = model.forget(memory, rows)
+            divergence = None if divergence is None else divergence[~rows]
+        logits, _ = model.decode(inputs, memory)
+        loss = cross_entropy(logits, labels) + extra
+        if divergence is not None:
+            weight = kl_weight(self._share(done), self._variational.kl_warmup)
+            penalty = beyond_free(divergence, self._variational.free_nats)
+            # nats a token, as the cross-entropy
+            loss = loss + weight * penalty / (labels != PAD).sum()
+        return loss
+
+    def _share(self, done: float) -> float:
+        """Give the share of all epochs that is done."""
+        return (self._epoch - 1 + done) / self._settings.epochs
+
     def _scheduled_rate(self, done: float) -> float:
         settings = self._settings
         if settings.schedule == "stall":
             return self._rate
-        share = (self._epoch - 1 + done) / settings.epochs
-        return self._rate * max(_LEAST_RATE, 1.0 - share)
+        return self._rate * max(_LEAST_RATE, 1.0 - self._share(done))
 
     def _identify(self, train: Sequence[Example], valid: Sequence[Example]) -> dict[str, Any]:
         data = hashlib.sha256(json.dumps([train, valid]).encode()).hexdigest()
-        settings = self._settings.model_dump()
-        return {"settings": settings, "seed": self._seed, "examples": len(train), "data": data}
+        model = self._model
+        identity = {
+            "settings": self._settings.model_dump(),
+            "seed": self._seed,
+            "examples": len(train),
+            "data": data,
+            "network": {"architecture": model.architecture, **dataclasses.asdict(model.size)},
+        }
+        if isinstance(self._model, Variational):
+            identity["variational"] = self._variational.model_dump()
+        return identity
 
     def _save(self) -> None:
         numbers = {

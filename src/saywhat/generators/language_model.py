@@ -1,0 +1,135 @@
+"""A language model of queries: a policy that knows no target.
+
+The paper's Section 3.2 names it as the other possible agent: "An RNN language model can be adopted
+as the agent. However, we have to retrain it for each targeted output". See ``search/rnn_agent.py``.
+"""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from saywhat.errors import CheckpointError
+from saywhat.generators.policy import action_log_softmax, action_mask, query_log_prob
+from saywhat.nn.checkpoint import load_model, save_model
+from saywhat.nn.decoding import sample
+from saywhat.nn.language_model import LanguageModel
+from saywhat.nn.padding import right_pad, shift_right
+from saywhat.nn.steppers import Conditional
+from saywhat.text.vocabulary import PAD, Vocabulary
+
+_KIND = "language-model"
+
+
+@final
+class QueryModel:
+    """A distribution over queries, ``pi(I)``.
+
+    Args:
+        network: shared, not copied.
+        vocabulary: its words.
+        max_tokens: the longest query, in tokens.
+
+    Raises:
+        CheckpointError: network and vocabulary do not belong together.
+    """
+
+    def __init__(self, network: LanguageModel, vocabulary: Vocabulary, *, max_tokens: int) -> None:
+        if network.size.vocabulary != len(vocabulary):
+            raise CheckpointError(
+                f"The network has {network.size.vocabulary} token ids, the vocabulary "
+                f"{len(vocabulary)}; they belong to different language models."
+            )
+        self.network, self.vocabulary, self.max_tokens = network, vocabulary, max_tokens
+
+    @classmethod
+    def load(cls, folder: Path) -> "QueryModel":
+        """Load a language model.
+
+        Raises:
+            CheckpointError: the folder does not hold one.
+        """
+        network, vocabulary, description = load_model(folder, kind=_KIND)
+        max_tokens = description.get("max_tokens")
+        if not isinstance(network, LanguageModel) or not isinstance(max_tokens, int):
+            raise CheckpointError(f"Expected a language model and its max_tokens in {folder}.")
+        return cls(network, vocabulary, max_tokens=max_tokens)
+
+    def save(self, folder: Path, *, extra: dict[str, Any]) -> None:
+        """Save to a folder that ``load`` reads back, bit for bit.
+
+        Args:
+            folder: made if it does not exist.
+            extra: JSON-able settings that belong to it.
+        """
+        extra = {"max_tokens": self.max_tokens, **extra}
+        save_model(self.network, self.vocabulary, folder, kind=_KIND, extra=extra)
+
+    def copy(self) -> "QueryModel":
+        """Give a copy whose training leaves this one as it is; it has no dropout."""
+        network = copy.deepcopy(self.network)
+        network.set_dropout(0.0)
+        return QueryModel(network, self.vocabulary, max_tokens=self.max_tokens)
+
+    def sample(
+        self, n: int, rng: torch.Generator, *, temperature: float = 1.0
+    ) -> tuple[list[str], Int[Tensor, "batch time"]]:
+        """Draw ``n`` queries; gives them as text and as ids.
+
+        Args:
+            n: how many.
+            rng: source of the draws.
+            temperature: of the draws; 1 is the model itself.
+        """
+        self.network.eval()
+        with torch.no_grad():
+            stepper = Conditional(self.network, self.network.null_memory(n))
+            labels = sample(
+                stepper, n, max_tokens=self.max_tokens, rng=rng, temperature=temperature
+            )
+        return [self.vocabulary.decode(row) for row in labels.tolist()], labels
+
+    def log_prob(self, labels: Int[Tensor, "batch time"]) -> Float[Tensor, " batch"]:
+        """Give ``log pi(I)`` of queries as ids, with a gradient.
+
+        It is that of ``sample``: a query that it cannot draw has minus infinity.
+        """
+        mask = action_mask(labels, self.max_tokens)
+        features, _ = self.network.features(
+            shift_right(labels), self.network.null_memory(len(labels))
+        )
+        # (B, T, E) -> (A, E) -> (A, V)
+        logits = self.network.output(features[mask])
+        first = torch.zeros_like(mask)
+        first[:, 0] = True
+        return query_log_prob(action_log_softmax(logits, first[mask]), labels, mask)
+
+    @torch.no_grad()
+    def surprise(self, texts: Sequence[str], *, batch_size: int = 256) -> list[float]:
+        """Give each text's mean negative log-likelihood a token, in nats, the end included.
+
+        Words that the model does not know count as its unknown word; texts are cut to its longest.
+
+        Args:
+            texts: any.
+            batch_size: texts at a time.
+        """
+        self.network.eval()
+        found: list[float] = []
+        for start in range(0, len(texts), batch_size):
+            rows = [
+                self.vocabulary.encode(text, max_tokens=self.max_tokens)
+                for text in texts[start : start + batch_size]
+            ]
+            labels = right_pad(rows)
+            logits, _ = self.network.decode(
+                shift_right(labels), self.network.null_memory(len(rows))
+            )
+            chosen = torch.log_softmax(logits, -1).gather(-1, labels[..., None])[..., 0]
+            mask = labels != PAD
+            found += (-(chosen * mask).sum(-1) / mask.sum(-1)).tolist()
+        return found

@@ -1,0 +1,194 @@
+"""The parts that HRED and VHRED share: an encoder over turns, and a decoder under a condition.
+
+All of the encoder is without bias and padded on the left, turns as well as words: a padded step
+keeps a state at exactly zero, so padding and absent turns leave no trace.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Final, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from typing_extensions import override
+
+from saywhat.nn.encoder_decoder import embed_source
+from saywhat.nn.padding import left_pad
+from saywhat.nn.recurrent import gru_step
+from saywhat.text.vocabulary import EOS, PAD
+
+INIT_RANGE: Final = 0.08
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConditionedMemory:
+    """What the decoder knows: its state, and the vector that it is told at each step.
+
+    Attributes:
+        hidden: *Shape:* (layers, batch, hidden).
+        condition: *Shape:* (batch, condition).
+    """
+
+    hidden: Float[Tensor, "layers batch hidden"]
+    condition: Float[Tensor, "batch condition"]
+
+    @property
+    def rows(self) -> int:
+        """See ``Memory``."""
+        return len(self.condition)
+
+    def select(self, rows: Int[Tensor, " new_rows"]) -> "ConditionedMemory":
+        """See ``Memory``."""
+        return ConditionedMemory(self.hidden[:, rows], self.condition[rows])
+
+    def forget(self, rows: Bool[Tensor, " batch"]) -> "ConditionedMemory":
+        """Set the chosen rows to zero, which is the null context."""
+        keep = (~rows).to(self.condition.dtype)[:, None]
+        return ConditionedMemory(self.hidden * keep, self.condition * keep)
+
+
+@final
+class TurnEncoder(nn.Module):
+    """Reads each turn to a summary, and the summaries in order to the context.
+
+    Args:
+        embedding: units of a word embedding.
+        hidden: units of a summary and of the context.
+        layers: of the network that reads words; the one that reads turns has one.
+        dropout: between layers and on summaries.
+    """
+
+    def __init__(self, embedding: int, hidden: int, layers: int, *, dropout: float) -> None:
+        super().__init__()
+        between = dropout if layers > 1 else 0.0
+        self.words = nn.GRU(
+            embedding, hidden, layers, bias=False, batch_first=True, dropout=between
+        )
+        self.turns = nn.GRU(hidden, hidden, bias=False, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+
+    def summarise(
+        self, source: Int[Tensor, "batch source"], embedding: nn.Embedding
+    ) -> Float[Tensor, "batch hidden"]:
+        """Read single turns, padded on the left."""
+        _, hidden = self.words(self.dropout(embed_source(embedding, source)))
+        summaries: Tensor = hidden[-1]
+        return summaries
+
+    @override
+    def forward(
+        self, source: Int[Tensor, "batch turns source"], embedding: nn.Embedding
+    ) -> Float[Tensor, "batch hidden"]:
+        """Read conversations; absent turns stand first and are all padding."""
+        batch, turns, _ = source.shape
+        flat = source.flatten(0, 1)
+        if turns > 1 and torch.is_grad_enabled():
+            summaries = self._summarise_by_length(flat, embedding, batch)
+        else:
+            summaries = self.summarise(flat, embedding)
+        # (B * turns, H) -> (B, turns, H) -> (1, B, H)
+        _, hidden = self.turns(self.dropout(summaries.reshape(batch, turns, -1)))
+        context: Tensor = hidden[0]
+        return context
+
+    def _summarise_by_length(
+        self, source: Int[Tensor, "rows source"], embedding: nn.Embedding, size: int
+    ) -> Float[Tensor, "rows hidden"]:
+        # the turns of a conversation differ in length: half of the steps would be padding
+        lengths = (source != PAD).sum(dim=1)
+        order = lengths.argsort()
+        parts = [
+            self.summarise(source[rows, -max(1, int(lengths[rows[-1]])) :], embedding)
+            for rows in torch.split(order, size)
+        ]
+        return torch.cat(parts)[order.argsort()]
+
+
+@final
+class ConditionedDecoder(nn.Module):
+    """A recurrent decoder that a vector starts and that is told it again at each step.
+
+    Args:
+        embedding: units of a word embedding.
+        hidden: units of each layer.
+        layers: how many.
+        condition: units of the vector.
+        dropout: between layers and on embeddings and features.
+    """
+
+    def __init__(
+        self, embedding: int, hidden: int, layers: int, *, condition: int, dropout: float
+    ) -> None:
+        super().__init__()
+        between = dropout if layers > 1 else 0.0
+        self._layers, self._hidden, self._condition = layers, hidden, condition
+        # without bias: the zero condition, which is the null context, gives the zero state
+        self.begin = nn.Linear(condition, layers * hidden, bias=False)
+        self.cells = nn.GRU(
+            embedding + condition, hidden, layers, batch_first=True, dropout=between
+        )
+        self.project = nn.Linear(hidden, embedding)
+        self.dropout = nn.Dropout(dropout)
+
+    def start(self, condition: Float[Tensor, "batch condition"]) -> ConditionedMemory:
+        """Give the memory before the first word."""
+        # (B, L * H) -> (B, L, H) -> (L, B, H)
+        hidden = torch.tanh(self.begin(condition))
+        hidden = hidden.reshape(-1, self._layers, self._hidden).transpose(0, 1).contiguous()
+        return ConditionedMemory(hidden, condition)
+
+    def nothing(self, rows: int) -> ConditionedMemory:
+        """Give the null context."""
+        zeros = self.project.weight.new_zeros
+        return ConditionedMemory(
+            zeros(self._layers, rows, self._hidden), zeros(rows, self._condition)
+        )
+
+    @override
+    def forward(
+        self, embedded: Float[Tensor, "batch time embedding"], memory: ConditionedMemory
+    ) -> tuple[Float[Tensor, "batch time embedding"], ConditionedMemory]:
+        """Run over words; gives features and the memory to go on from."""
+        told = memory.condition[:, None].expand(-1, embedded.shape[1], -1)
+        inputs = torch.cat([self.dropout(embedded), told], dim=-1)
+        if inputs.shape[1] == 1 and not torch.is_grad_enabled():
+            outputs, hidden = gru_step(self.cells, inputs[:, 0], memory.hidden)
+        else:
+            outputs, hidden = self.cells(inputs, memory.hidden)
+        features = self.dropout(torch.tanh(self.project(outputs)))
+        return features, ConditionedMemory(hidden, memory.condition)
+
+
+def split_turns(source: Sequence[int]) -> list[list[int]]:
+    """Cut a source after each end symbol.
+
+    Example:
+        >>> split_turns([5, 6, EOS, 7, EOS])
+        [[5, 6, 2], [7, 2]]
+    """
+    edges = [0, *(place for place, token in enumerate(source, start=1) if token == EOS)]
+    return [list(source[start:end]) for start, end in itertools.pairwise(edges)]
+
+
+def pad_turns(sources: Sequence[list[int]], *, width: int = 0) -> Int[Tensor, "batch turns source"]:
+    """Stack sources turn by turn: words and turns are padded on the left.
+
+    Example:
+        >>> pad_turns([[5, 6, EOS, 7, EOS], [8, EOS]]).tolist()
+        [[[5, 6, 2], [0, 7, 2]], [[0, 0, 0], [0, 8, 2]]]
+    """
+    rows = [split_turns(source) for source in sources]
+    most = max(map(len, rows), default=0)
+    absent: list[int] = []
+    flat = [turn for row in rows for turn in [absent] * (most - len(row)) + row]
+    padded = left_pad(flat, width=width)
+    return padded.reshape(len(rows), most, padded.shape[1])
+
+
+def initialise(module: nn.Module, rng: torch.Generator) -> None:
+    """Draw all weights from [-0.08, 0.08], as the other recurrent networks do."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.uniform_(-INIT_RANGE, INIT_RANGE, generator=rng)

@@ -1,0 +1,117 @@
+"""HRED, a hierarchical encoder-decoder (Sordoni et al., 2015; Serban et al., 2016).
+
+One recurrent network reads each turn, a second one reads the turns' summaries in order, and the
+decoder is conditioned on what the second one knows after the last turn. Departures from the papers:
+
+1. The encoders have no bias and are padded on the left (see ``hierarchy``).
+2. The network over words reads in one direction; Serban et al. use two.
+3. The decoder is told the context with each input word; in Serban et al. also at its output layer.
+4. Input and output embeddings are one matrix; the decoder of a hidden source is a language model of
+   replies, as in ``seq2seq``.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from saywhat.nn.encoder_decoder import EncoderDecoder
+from saywhat.nn.hierarchy import (
+    ConditionedDecoder,
+    ConditionedMemory,
+    TurnEncoder,
+    initialise,
+    pad_turns,
+)
+from saywhat.text.vocabulary import PAD
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HredSize:
+    """What determines the shapes of an ``Hred``.
+
+    Attributes:
+        vocabulary: token ids, special symbols included.
+        embedding: units of a word embedding.
+        hidden: units of a turn's summary, of the context and of each decoder layer.
+        layers: of the network over words and of the decoder.
+    """
+
+    vocabulary: int
+    embedding: int
+    hidden: int
+    layers: int
+
+
+@final
+class Hred(EncoderDecoder[ConditionedMemory]):
+    """The hierarchical network.
+
+    Args:
+        size: shapes.
+        dropout: between layers, on embeddings, summaries and features, in training mode only.
+        rng: source of the initial weights.
+
+    Example:
+        >>> model = Hred(HredSize(9, 4, 5, 1), dropout=0.0, rng=torch.Generator())
+        >>> two_turns = model.pad([[5, 6, 2, 7, 2]])
+        >>> logits, _ = model.decode(torch.tensor([[1, 4]]), model.encode(two_turns))
+        >>> tuple(logits.shape)
+        (1, 2, 9)
+    """
+
+    size: HredSize
+    multi_turn: ClassVar[bool] = True
+
+    def __init__(self, size: HredSize, *, dropout: float, rng: torch.Generator) -> None:
+        super().__init__()
+        self.size = size
+        self.embedding = nn.Embedding(size.vocabulary, size.embedding, padding_idx=PAD)
+        self.encoder = TurnEncoder(size.embedding, size.hidden, size.layers, dropout=dropout)
+        self.decoder = ConditionedDecoder(
+            size.embedding, size.hidden, size.layers, condition=size.hidden, dropout=dropout
+        )
+        self.output_bias = nn.Parameter(torch.zeros(size.vocabulary))
+        initialise(self, rng)
+        with torch.no_grad():
+            self.embedding.weight[PAD].zero_()
+            self.output_bias.zero_()
+
+    @property
+    @override
+    def architecture(self) -> str:
+        return "hred"
+
+    @override
+    def pad(
+        self, sources: Sequence[list[int]], *, width: int = 0
+    ) -> Int[Tensor, "batch turns source"]:
+        return pad_turns(sources, width=width)
+
+    @override
+    def encode(self, source: Int[Tensor, "batch turns source"]) -> ConditionedMemory:
+        return self.decoder.start(self.encoder(source, self.embedding))
+
+    @override
+    def null_memory(self, rows: int) -> ConditionedMemory:
+        return self.decoder.nothing(rows)
+
+    @override
+    def forget(self, memory: ConditionedMemory, rows: Bool[Tensor, " batch"]) -> ConditionedMemory:
+        return memory.forget(rows)
+
+    @override
+    def features(
+        self, inputs: Int[Tensor, "batch time"], memory: ConditionedMemory
+    ) -> tuple[Float[Tensor, "batch time embedding"], ConditionedMemory]:
+        features, memory = self.decoder(self.embedding(inputs), memory)
+        return features, memory
+
+    @override
+    def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
+        return functional.linear(features, self.embedding.weight, self.output_bias)
