@@ -61,7 +61,8 @@ def torch_decoder(network: Transformer) -> list[nn.Module]:
         copy_attention(ours.cross, theirs.multihead_attn)
         forward = ours.feed_forward
         copy_rest([(ours.norm, theirs.norm1), (ours.cross_norm, theirs.norm2),
-                   (forward.norm, theirs.norm3), (forward.widen, theirs.linear1), (forward.narrow, theirs.linear2)])  # fmt: skip
+                   (forward.norm, theirs.norm3), (forward.widen, theirs.linear1),
+                   (forward.narrow, theirs.linear2)])  # fmt: skip
         layers.append(theirs)
     return layers
 

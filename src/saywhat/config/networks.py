@@ -94,16 +94,15 @@ class DecodingSettings(Section):
 
 
 class VariationalSettings(Section):
-    """How a network with a latent variable is kept from ignoring it (Bowman et al., 2016; Kingma
-    et al., 2016).
-    """
+    """Against a latent variable that is ignored (Bowman et al., 2016; Kingma et al., 2016)."""
 
     kl_warmup: Share = 0.5
     """Share of the training in which the weight of the KL divergence grows from 0 to 1."""
     word_dropout: Share = 0.25
     """Share of the decoder's input words that are hidden."""
     bag_weight: float = Field(default=1.0, ge=0)
-    """x"""
+    """Weight of the loss of the reply's words foretold, in no order, from the latent variable
+    and the context alone (Zhao et al., 2017)."""
     free_nats: float = Field(default=4.0, ge=0)
     """KL divergence, in nats a reply, that costs nothing (free bits)."""
 

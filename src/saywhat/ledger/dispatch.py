@@ -297,7 +297,7 @@ class Dispatcher:
                 f"limits.max_wait allows ({self._terms.max_wait:,.0f})."
             )
         later = error.retry in {"later", "busy"}
-        told = str(error)
+        told = " ".join(str(error).split())
         pause = self._breaker.failure(error.kind, generation, later=later, message=told) or 0.0
         until = self._clock() + max(pause, error.after or 0.0)
         self._breaker.quiet_until = max(self._breaker.quiet_until, until)
