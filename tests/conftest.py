@@ -1,5 +1,6 @@
 """Tiny generators with random weights: the subject of many a test."""
 
+import signal
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -8,6 +9,9 @@ import torch
 from saywhat.generators import Seq2SeqGenerator
 from saywhat.nn.seq2seq import Seq2Seq, Seq2SeqSize
 from saywhat.text.vocabulary import Vocabulary
+
+# a job that a shell began in the background inherits an ignored Ctrl-C, and so would its children
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeNetwork = Callable[..., Seq2Seq]
 MakeGenerator = Callable[..., Seq2SeqGenerator]
