@@ -15,7 +15,7 @@ ARCHITECTURES = ("lstm", "gru", "transformer", "hred", "vhred")
 MULTI_TURN = ("hred", "vhred")
 SIZES = {"embedding": 5, "hidden": 6, "layers": 2, "heads": 2, "feed_forward": 9, "latent": 3}
 # a transformer normalises, so that larger weights are no larger opinions; its logits are scaled
-SCALES = {"lstm": 8.0, "gru": 8.0, "transformer": 1.2, "hred": 8.0, "vhred": 8.0}
+SCALES = {"lstm": 8.0, "gru": 8.0, "transformer": 1.2, "hred": 2.0, "vhred": 2.0}
 SOURCES = [[4, 5, 6, EOS], [7, EOS], [8, 9, 10, 11, 4, EOS], [EOS]]
 # the same number of conversations of 3, 1, 2 and 1 turns
 CONVERSATIONS = [[8, EOS, 9, 9, EOS, *SOURCES[0]], SOURCES[1], [5, EOS, *SOURCES[2]], SOURCES[3]]

@@ -376,12 +376,13 @@ def test_diverse_beam_takes_its_groups_from_the_settings(parts: SearchParts) -> 
     generator, texts = parts.generator, [target.text for target in TARGETS]
     assert isinstance(generator, Seq2SeqGenerator)
     rngs = [derive(1, "test")] * len(TARGETS)
-    for groups, strength in ((1, 0.0), (4, 2.0)):
+    for groups, strength in ((1, 0.0), (4, 2.0), (None, 2.0)):
         settings = SearchSettings(diversity_groups=groups, diversity_strength=strength)
         search = make_search("diverse-beam", parts, settings)
         assert isinstance(search, OneShotSearch)
         plan = search.plan(TARGETS, budget=8, rngs=rngs)
-        assert plan == generator.propose_diversely(texts, 8, groups=groups, strength=strength)
+        every = groups or 8
+        assert plan == generator.propose_diversely(texts, 8, groups=every, strength=strength)
         assert (plan == generator.propose(texts, 8)) == (groups == 1)
 
 

@@ -13,7 +13,7 @@ from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
 from saywhat.training.examples import Example
 from saywhat.training.losses import cross_entropy
 from saywhat.training.supervised import Progress, SupervisedTrainer
-from saywhat.training.variational import hide_words, kl_weight, mean_kl
+from saywhat.training.variational import beyond_free, hide_words, kl_weight, mean_kl
 from tests.tiny_networks import CONVERSATIONS, tiny_network
 
 LABELS = torch.tensor([[5, 6, EOS, PAD], [7, EOS, PAD, PAD], [8, 9, 10, EOS], [4, EOS, PAD, PAD]])
@@ -40,11 +40,12 @@ def trainer_of(folder: Path, *, variational: VariationalSettings, **change: floa
 
 
 @pytest.mark.parametrize(("done", "weight"), [(0.0, 0.0), (0.2, 0.4), (0.5, 1.0), (0.9, 1.0)])
+@pytest.mark.parametrize("free", [0.0, 1000.0])
 def test_the_loss_is_cross_entropy_and_weighted_kl(
-    tmp_path: Path, done: float, weight: float
+    tmp_path: Path, done: float, weight: float, free: float
 ) -> None:
     # one epoch, warm-up over its first half: at 0.2 the weight is 0.4
-    variational = VariationalSettings(kl_warmup=0.5, word_dropout=0.0)
+    variational = VariationalSettings(kl_warmup=0.5, word_dropout=0.0, free_nats=free)
     network, trainer = trainer_of(
         tmp_path, variational=variational, epochs=1, context_dropout=0.0, dropout=0.0
     )
@@ -53,9 +54,18 @@ def test_the_loss_is_cross_entropy_and_weighted_kl(
     rng = torch.Generator().manual_seed(5)
     memory, kl = network.infer(network.encode(source), LABELS, rng)
     expected = cross_entropy(network.decode(shift_right(LABELS), memory)[0], LABELS)
-    expected = expected + weight * kl.sum() / 11  # labels that are no padding
+    penalty = kl.sum() if free == 0 else torch.tensor(4 * free)
+    expected = expected + weight * penalty / 11  # labels that are no padding
     torch.testing.assert_close(loss, expected)
-    assert kl.sum() > 0.01
+    assert 0.01 < kl.sum() < 4 * 1000
+
+
+@pytest.mark.parametrize("free", [1.9, 2.1])
+def test_only_what_is_beyond_the_free_nats_is_pressed_down(free: float) -> None:
+    # the mean is 2
+    divergence = torch.tensor([1.0, 3.0], requires_grad=True)
+    (gradient,) = torch.autograd.grad(beyond_free(divergence, free), divergence)
+    assert gradient.tolist() == ([1.0, 1.0] if free < 2 else [0.0, 0.0])
 
 
 def test_a_hidden_source_hides_the_latent_variable_too(tmp_path: Path) -> None:

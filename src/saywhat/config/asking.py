@@ -16,9 +16,9 @@ class AgentSettings(Section):
     """Where the pre-trained language model of each reference corpus is kept."""
     seed: int = 1
     """Of its pre-training."""
-    samples: int = Field(default=50, ge=2)
+    samples: int = Field(default=100, ge=2)
     """Queries drawn for an update."""
-    learning_rate: float = Field(default=0.002, gt=0)
+    learning_rate: float = Field(default=0.003, gt=0)
     """Of Adam."""
     clip: float = Field(default=1.0, gt=0)
     """Largest gradient norm."""
@@ -41,8 +41,8 @@ class SearchSettings(Section):
     """Whether the human query before a target is asked too, for comparison (1 query each)."""
     temperature: float = Field(default=1.0, gt=0)
     """Of ``sampling``; below 1 sharpens the generator, as training does, without its reward."""
-    diversity_groups: int = Field(default=10, ge=1)
-    """Groups of hypotheses of ``diverse-beam`` (the paper of the method: one hypothesis each)."""
+    diversity_groups: int | None = Field(default=None, ge=1)
+    """Groups of hypotheses of ``diverse-beam``; none: one for each query, which is best."""
     diversity_strength: float = Field(default=0.5, ge=0)
     """What a word costs in a later group, in nats, for each earlier choice of it."""
     agent: AgentSettings = AgentSettings()
@@ -57,6 +57,9 @@ class OracleSettings(Section):
     """Words tried at each place, chosen by gradient."""
     sweeps: int = Field(default=6, ge=1)
     """Passes over all places at most."""
+    objective: Literal["margin", "likelihood"] = "margin"
+    """``margin``: by how much each word of the target wins or loses its place, which decides the
+    reply; ``likelihood``: the target's log-likelihood, as in the paper of the method."""
     pool: int = Field(default=256, ge=1)
     """Ordinary posts of which the best begin the chains."""
     max_words: int = Field(default=10, ge=1)

@@ -100,11 +100,9 @@ class VariationalSettings(Section):
     """Share of the training in which the weight of the KL divergence grows from 0 to 1."""
     word_dropout: Share = 0.25
     """Share of the decoder's input words that are hidden."""
-    bag_weight: float = Field(default=0.0, ge=0)
-    """Weight of the loss of the reply's words foretold, in no order, from the latent variable
-    and the context alone (Zhao et al., 2017)."""
     free_nats: float = Field(default=0.0, ge=0)
-    """KL divergence, in nats a reply, that costs nothing (free bits)."""
+    """KL divergence, in nats a reply, that costs nothing (free bits); 4 keeps the variable in
+    use where the other two do not."""
 
 
 class ChatbotSettings(Section):

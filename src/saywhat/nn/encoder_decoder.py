@@ -135,10 +135,6 @@ class Variational(Protocol):
         """
         ...
 
-    def bag_of_words(self, memory: Any) -> Float[Tensor, "batch vocab"]:
-        """Give the logits of any word of the text to come, before the first: for training."""
-        ...
-
     def draw(self, memory: Any, noise: Float[Tensor, "batch latent"]) -> Any:
         """Give the memory with the draw from the prior that standard normal noise stands for."""
         ...

@@ -12,8 +12,9 @@ or a draw from it. Departures from the paper, besides those of ``hred``:
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,6 +32,9 @@ from saywhat.nn.hierarchy import (
 )
 from saywhat.nn.padding import right_to_left
 from saywhat.text.vocabulary import PAD
+
+# beside noise of variance 1 the means would be heeded too late, or never
+FIRST_LOG_VARIANCE: Final = math.log(0.1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,10 +139,11 @@ class Vhred(EncoderDecoder[ConditionedMemory]):
             condition=size.hidden + size.latent,
             dropout=dropout,
         )
-        self.bag = nn.Linear(size.hidden + size.latent, size.embedding)
         self.output_bias = nn.Parameter(torch.zeros(size.vocabulary))
         initialise(self, rng)
         with torch.no_grad():
+            for part in (self.prior, self.posterior):
+                part.both.bias.chunk(2)[1].fill_(FIRST_LOG_VARIANCE)
             self.embedding.weight[PAD].zero_()
             self.output_bias.zero_()
 
@@ -168,10 +173,6 @@ class Vhred(EncoderDecoder[ConditionedMemory]):
         noise = torch.randn(posterior.mean.shape, generator=rng)
         divergence = kl_divergence(posterior, self.prior(context))
         return self._told(context, posterior.at(noise)), divergence
-
-    def bag_of_words(self, memory: ConditionedMemory) -> Float[Tensor, "batch vocab"]:
-        """See ``Variational``."""
-        return self.output(torch.tanh(self.bag(memory.condition)))
 
     def draw(
         self, memory: ConditionedMemory, noise: Float[Tensor, "batch latent"]

@@ -11,7 +11,8 @@ bounds reachability from below.
 
 Departures from the paper:
 
-1. The objective is that of the chatbot's own decoding rule (see ``white_box``).
+1. The objective is by how much the target's words win or lose in the chatbot's own decoding rule,
+   not their likelihood, which is a setting (see ``white_box``).
 2. Chains begin at those of many ordinary posts that are best by the objective, not at samples of a
    language model, and have their lengths; no language model keeps them fluent.
 3. What the weights say is never believed: a target is reachable when the chatbot, asked, says it.
@@ -104,7 +105,7 @@ def gibbs_enum(
     Raises:
         ValueError: no post can begin a chain.
     """
-    goal = box.goal(target)
+    goal = box.goal(target, objective=settings.objective)
     if goal is None:
         reason = "its decoder can never write it: an unknown word, or too many"
         return OracleFinding(target, False, "", "", None, None, None, 0, 0, 0, reason)

@@ -1,21 +1,22 @@
 r"""The built-in kind of chatbot, opened: how near a query is to making it say a text, word by word.
 
 A text is said if each of its words wins the decoder's election at its step. The chatbot elects by
-step scores (see ``nn.steppers.AntiLanguageModel``): on its first words the log-probability less a
-language model's, among the words that are likely enough. So the objective is the log-likelihood of
-the text under *those* scores, renormalised over the words that stand for election::
+step scores ``s`` (see ``nn.steppers.AntiLanguageModel``): on its first words the log-probability
+less a language model's, among the words that are likely enough to stand. Two objectives:
 
-    sum_t  s_t(y_t) - log sum_{w stands or w = y_t} exp s_t(w)  -  [what y_t lacks to stand]
-
-For a chatbot that decodes plainly it is the log-likelihood over the words that can be written,
-which is the objective of He and Glass (2019).
+- ``margin``: ``sum_t min(s_t(y_t) - max_w s_t(w), 0.3) - lack_t``, where w are the other words that
+  stand and ``lack_t`` is what ``y_t`` lacks to stand. What is won clearly gains nothing more, so
+  that all effort goes to what is lost: the hinge loss of Carlini and Wagner (2017) and of Seq2Sick.
+- ``likelihood``: ``sum_t s_t(y_t) - log sum_w exp s_t(w) - lack_t``, now with ``y_t`` among the w.
+  For a chatbot that decodes plainly it is the log-likelihood over the words that can be written,
+  which is the objective of He and Glass (2019).
 """
 
 import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import pydantic
 import torch
@@ -31,6 +32,9 @@ from saywhat.nn.steppers import NEVER
 from saywhat.records import Pair
 from saywhat.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
+Objective = Literal["margin", "likelihood"]
+
+_CLEARLY: Final = 0.3  # nats by which a word is to win
 _NUMBERS: Final = 8_000_000  # of a (rows x time x vocabulary) tensor, which bounds the memory
 
 
@@ -45,12 +49,14 @@ class Goal:
         floor: logarithm of the share of the likeliest word's probability that a word must have to
             stand. *Shape:* (time, 1).
         writable: words that can be written at each step. *Shape:* (time, vocab).
+        objective: what nearness is.
     """
 
     labels: Int[Tensor, "1 time"]
     discount: Float[Tensor, "time vocab"]
     floor: Float[Tensor, "time 1"]
     writable: Bool[Tensor, "time vocab"]
+    objective: Objective
 
 
 @final
@@ -59,7 +65,7 @@ class Assessment:
     """How near queries are to a goal.
 
     Attributes:
-        objective: at most 0; higher is nearer. *Shape:* (rows,).
+        objective: higher is nearer. *Shape:* (rows,).
         margin: by how much the closest of the goal's words wins its election; above 0, the chatbot
             says the goal. *Shape:* (rows,).
         log_probs: of the goal's tokens by the network itself. *Shape:* (rows, time).
@@ -131,11 +137,15 @@ class WhiteBox:
         text = self.vocabulary.decode(words)
         return text if self.encode(text) == list(words) else None
 
-    def goal(self, text: str) -> Goal | None:
+    def goal(self, text: str, *, objective: Objective = "margin") -> Goal | None:
         """Prepare a text; ``None`` if the chatbot's decoder can never write it.
 
         It cannot write words that it does not know, no words, or more words than its longest
         reply has.
+
+        Args:
+            text: what shall be said.
+            objective: what nearness is.
         """
         most = self.decoding.max_reply_tokens
         ids = self.vocabulary.encode(text, max_tokens=most + 1)
@@ -157,6 +167,7 @@ class WhiteBox:
             torch.where(acts, self.decoding.anti_lm_weight * prior, 0.0),
             torch.where(acts, math.log(lowest) if lowest > 0 else NEVER, NEVER),
             writable,
+            objective,
         )
 
     @torch.no_grad()
@@ -224,10 +235,13 @@ class WhiteBox:
         # (B, T, V) -> (B, T)
         own, likely = scores.gather(-1, wanted)[..., 0], given.gather(-1, wanted)[..., 0]
         excess = likely - least[..., 0]
-        total = rivals.scatter(-1, wanted, own[..., None]).logsumexp(dim=-1)
-        objective = (own - total + excess.clamp(max=0.0)).sum(dim=-1)
         lead = own - rivals.scatter(-1, wanted, NEVER).amax(dim=-1)
         margin = torch.where(excess < 0, torch.minimum(lead, excess), lead)
+        if goal.objective == "margin":
+            gain = lead.clamp(max=_CLEARLY)
+        else:
+            gain = own - rivals.scatter(-1, wanted, own[..., None]).logsumexp(dim=-1)
+        objective = (gain + excess.clamp(max=0.0)).sum(dim=-1)
         return Assessment(objective, margin.amin(dim=-1), likely)
 
 

@@ -82,12 +82,19 @@ def sampling(generator: Generator, *, temperature: float = 1.0) -> PlannedSearch
     return PlannedSearch("sampling", plan)
 
 
-def diverse_beam(generator: ProposesDiversely, *, groups: int, strength: float) -> PlannedSearch:
-    """Ask the N queries of a beam search in groups that keep apart (Vijayakumar et al., 2018)."""
+def diverse_beam(
+    generator: ProposesDiversely, *, groups: int | None, strength: float
+) -> PlannedSearch:
+    """Ask the N queries of a beam search in groups that keep apart (Vijayakumar et al., 2018).
+
+    Without a number of groups, each query is one.
+    """
 
     def plan(targets: Sequence[Target], budget: int, _: Sequence[random.Random]) -> list[list[str]]:
         texts = [target.text for target in targets]
-        return generator.propose_diversely(texts, budget, groups=groups, strength=strength)
+        return generator.propose_diversely(
+            texts, budget, groups=groups or budget, strength=strength
+        )
 
     return PlannedSearch("diverse-beam", plan)
 

@@ -221,18 +221,15 @@ class SupervisedTrainer:
     ) -> Float[Tensor, ""]:
         model, inputs = self._model, shift_right(labels)
         memory, divergence = model.encode(source), None
-        extra: Tensor | float = 0.0
         if isinstance(model, Variational):
             memory, divergence = model.infer(memory, labels, rng)
-            bag = model.bag_of_words(memory)[:, None].expand(-1, labels.shape[1], -1)
-            extra = self._variational.bag_weight * cross_entropy(bag.float(), labels)
             inputs = hide_words(inputs, self._variational.word_dropout, rng)
         if self._settings.context_dropout > 0:
             rows = torch.rand(len(source), generator=rng) < self._settings.context_dropout
             memory = model.forget(memory, rows)
             divergence = None if divergence is None else divergence[~rows]
         logits, _ = model.decode(inputs, memory)
-        loss = cross_entropy(logits, labels) + extra
+        loss = cross_entropy(logits, labels)
         if divergence is not None:
             weight = kl_weight(self._share(done), self._variational.kl_warmup)
             penalty = beyond_free(divergence, self._variational.free_nats)

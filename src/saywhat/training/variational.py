@@ -2,9 +2,8 @@
 
 Left alone, the KL divergence goes to zero early in training (posterior collapse), and the latent
 variable tells nothing. Serban et al. (2017) train VHRED with two remedies of Bowman et al. (2016):
-the weight of the divergence grows slowly, and words are hidden from the decoder. On a hundred
-thousand short pairs that is not enough (see the page), so there is a third, the free bits of
-Kingma et al. (2016).
+the weight of the divergence grows slowly, and words are hidden from the decoder. Where that is not
+enough there is a third, the free bits of Kingma et al. (2016).
 """
 
 from collections.abc import Sequence
