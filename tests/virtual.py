@@ -22,6 +22,7 @@ from saywhat.ledger import Answer, Ledger, Limits, dispatch
 # (query, how often it had come before) -> a reply, an exception, CANCELLED, or what is no reply
 Script = Callable[[str, int], Any]
 CANCELLED = object()
+PATIENT = Limits(breaker=10**6, max_wait=60.0)
 
 
 class World:

@@ -3,15 +3,15 @@
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from saywhat.errors import BatchError, ChatbotError, SetupError
-from saywhat.ledger import Counts, Ledger, Limits
+from saywhat.ledger import Counts, Ledger
 from tests.virtual import (
+    PATIENT,
     Batching,
     Concurrent,
     Script,
@@ -23,26 +23,6 @@ from tests.virtual import (
     replied,
     said,
 )
-
-PATIENT = Limits(breaker=10**6, max_wait=60.0)
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(world: World, path: Path) -> Iterator[Ledger]:
-    """A ledger that bears any number of failures."""
-    with world.ledger(path, PATIENT) as opened:
-        yield opened
-
 
 # ---------------------------------------------------------------------- concurrency
 

@@ -1,14 +1,12 @@
 """Chatbots that do what none should, one fault at a time and drawn at random."""
 
-from collections.abc import Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from saywhat.errors import BudgetError, SetupError
-from saywhat.ledger import Counts, Ledger, Limits
+from saywhat.ledger import Counts, Ledger
 from saywhat.ledger.outcomes import MAX_REPLY
 from saywhat.ledger.store import Store
 from tests.virtual import (
@@ -22,25 +20,6 @@ from tests.virtual import (
     replied,
     said,
 )
-
-PATIENT = Limits(breaker=10**6, max_wait=60.0)
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(world: World, path: Path) -> Iterator[Ledger]:
-    """A ledger that bears any number of failures."""
-    with world.ledger(path, PATIENT) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

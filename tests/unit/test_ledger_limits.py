@@ -23,16 +23,6 @@ from tests.virtual import (
 BOTH = pytest.mark.parametrize("kind", [Concurrent, Batching])
 
 
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
 def ask_for(
     ledger: Ledger, chatbot: Any, wanted: Sequence[tuple[str, str]], **terms: Any
 ) -> list[Answer]:

@@ -115,8 +115,8 @@ def test_the_same_failure_in_a_row_stops() -> None:
 
 def test_a_reply_or_another_failure_begins_anew() -> None:
     breaker = _breaker(3)
-    for kind in ["HTTP 500", "HTTP 500", "timeout", "timeout"] * 20:
-        _fail(breaker, kind)
+    for kind in ["KeyError", "KeyError", "ValueError", "ValueError"] * 20:
+        _fail(breaker, kind, later=False)
     assert breaker.suspects
     breaker.success()
     assert not breaker.suspects
@@ -124,6 +124,15 @@ def test_a_reply_or_another_failure_begins_anew() -> None:
         _fail(breaker)
     with pytest.raises(UnreachableError):
         _fail(breaker)
+
+
+def test_an_outage_has_many_names() -> None:
+    """A dying server gives 502, 503 and dropped connections by turns: that is one failure."""
+    breaker = _breaker(6)
+    for kind in ["HTTP 502", "HTTP 503", "ReadError", "HTTP 502", "HTTP 503"]:
+        _fail(breaker, kind)
+    with pytest.raises(UnreachableError, match="failed 6 times in a row with: timeout"):
+        _fail(breaker, "timeout")
 
 
 def test_failures_of_queries_under_way_together_count_once() -> None:

@@ -108,7 +108,7 @@ class LimitSettings(Section):
     max_wait: float = Field(default=30.0, ge=0)
     """Longest wait before a retry, in seconds; a chatbot that asks for more stops the run."""
     breaker: int = Field(default=10, ge=1)
-    """The same failure this often in a row stops the run."""
+    """The same failure this often in a row stops the run; all that waiting may cure are the same."""
 
 
 class ConnectionSettings(Section):

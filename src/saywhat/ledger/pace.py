@@ -116,8 +116,10 @@ class Breaker:
         if generation < self.generation:
             return None
         self.generation += 1
-        self._streak = self._streak + 1 if kind == self._kind else 1
-        self._kind = kind
+        # an outage has many names: 502, 503 and dropped connections by turns are one failure
+        same = "outage" if later else kind
+        self._streak = self._streak + 1 if same == self._kind else 1
+        self._kind = same
         if self._streak >= self._limit:
             last = f" The last time: {message}" if message and message != kind else ""
             raise UnreachableError(
