@@ -24,17 +24,23 @@ from saywhat.errors import (
 from saywhat.evaluation.findings import finding
 from saywhat.evaluation.success import success_against_queries
 from saywhat.evaluation.tables import check_asked, summarise, with_null
-from saywhat.inputs import load_generator, load_reference, load_targets, unmeasurable
-from saywhat.interfaces import Chatbot, Search, Similarity
+from saywhat.inputs import (
+    load_generator,
+    load_reference,
+    load_similarity,
+    load_targets,
+    unmeasurable,
+)
+from saywhat.interfaces import Chatbot, OneShotSearch, Search, Similarity
 from saywhat.ledger import Counts, Ledger, LedgeredChatbot, Limits
-from saywhat.planning import FROM_REFERENCE, GUIDED, plan_of
+from saywhat.planning import GUIDED, plan_of
 from saywhat.records import PHASES, Attempt, Finding, Pair, Target
-from saywhat.registry import ASSETS, open_chatbot
+from saywhat.registry import open_chatbot
 from saywhat.reports.html import build_report
 from saywhat.rng import derive_seed
 from saywhat.runs import RunFolder, Status
 from saywhat.search import SearchParts, make_search, run_search
-from saywhat.similarity import CentredEmbeddingAverage, make_similarity, save_centre
+from saywhat.similarity import CentredEmbeddingAverage, save_centre
 from saywhat.similarity.null import null_scores
 
 
@@ -104,10 +110,11 @@ def audit(
     plain = settings.model_dump(mode="json")
     name = settings.search.method
     with contextlib.ExitStack() as open_things:
-        if chatbot is None:
-            chatbot = open_things.enter_context(
-                open_chatbot(settings.chatbot, connection=settings.connection, model=settings.model)
+        chatbot = open_things.enter_context(
+            open_chatbot(
+                chatbot or settings.chatbot, connection=settings.connection, model=settings.model
             )
+        )
         folder = open_things.enter_context(
             RunFolder.at(out, name, plain, seed=settings.seed)
             if out
@@ -161,7 +168,9 @@ def _run(
         on_reply=reports.listener(parts.similarity),
     )
     findings, attempts, stopped = _search(settings, parts, asker, folder, reports)
-    real = [] if stopped else _real_input(settings, parts, ledger, chatbot)
+    real: list[Finding] = []
+    if not stopped:
+        real, stopped = _real_input(settings, parts, ledger, chatbot)
     status: Status = "partial" if stopped else "complete"
     counts = ledger.counts()
     summary = _summarise(settings, parts, findings, counts, attempts, status, chatbot.name)
@@ -186,18 +195,12 @@ def _run(
 
 
 def _make(settings: AuditSettings) -> _Parts:
-    similarity = make_similarity(
-        settings.similarity.name, vectors=settings.similarity.vectors, centre=ASSETS / "centre.npy"
-    )
+    similarity = load_similarity(settings.similarity)
     targets = load_targets(settings.targets, limit=settings.limit)
     method = settings.search.method
     reference = load_reference(settings.reference)
-    if not reference and method in FROM_REFERENCE:
-        raise SetupError(
-            f"The search {method!r} needs a reference corpus; give one with --reference."
-        )
     generator = load_generator(settings.generator) if method in GUIDED else None
-    reasons = {t.text: reason for t in targets if (reason := unmeasurable(t.text, similarity))}
+    reasons = unmeasurable(targets, similarity)
     search = make_search(method, SearchParts(similarity, generator, reference), settings.search)
     return _Parts(targets, reference, similarity, search, reasons)
 
@@ -215,7 +218,8 @@ def _search(
     done: dict[str, list[Attempt]] = {}
     stopped: BudgetError | UnreachableError | None = None
     with folder.attempts() as log:
-        size = settings.search.batch_targets
+        # only targets that share a call of the ledger are cut together
+        size = settings.search.batch_targets if isinstance(parts.search, OneShotSearch) else 1
         for attempt in log.recover():
             done.setdefault(attempt.target, []).append(attempt)
         whole = len(done) // size * size if len(done) < len(wanted) else len(done)
@@ -284,11 +288,11 @@ def _summarise(
 
 def _real_input(
     settings: AuditSettings, parts: _Parts, ledger: Ledger, chatbot: Chatbot
-) -> list[Finding]:
+) -> tuple[list[Finding], BudgetError | UnreachableError | None]:
     """Ask the human query before each target that has one (Table 1), in phase ``verify``."""
     targets = [t for t in parts.targets if t.query and t.text not in parts.reasons]
     if not targets or not settings.search.real_input or parts.search.name == "real-input":
-        return []
+        return [], None
     search = make_search("real-input", SearchParts(parts.similarity))
     asker = ledger.chatbot(chatbot, phase="verify", attempts=settings.limits.attempts)
     try:
@@ -303,9 +307,10 @@ def _real_input(
                 batch_targets=256,
             )
         )
-    except (BudgetError, UnreachableError):
-        return []
-    return [finding(t, attempts, threshold=settings.similarity.threshold) for t, attempts in asked]
+    except (BudgetError, UnreachableError) as error:
+        return [], error
+    threshold = settings.similarity.threshold
+    return [finding(target, attempts, threshold=threshold) for target, attempts in asked], None
 
 
 def _table(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from saywhat.config import AuditSettings
-from saywhat.errors import BudgetError, ChatbotError, UnreachableError
+from saywhat.errors import BatchError, BudgetError, ChatbotError, UnreachableError
 from saywhat.evaluation.probes import BATCH, PROBES, Latency, Probe, Probed, latency, pace
 from saywhat.evaluation.verdicts import Verdict, judge
 from saywhat.interfaces import Chatbot
@@ -175,10 +175,13 @@ class TimedChatbot:
 
     Attributes:
         seconds: what a query of the last batch took.
+        refused: why the last batch of several queries failed as a whole; the ledger then asks each
+            alone, so that no reply tells of it.
     """
 
     def __init__(self, chatbot: Chatbot, *, clock: Callable[[], float]) -> None:
-        self._chatbot, self._clock, self.seconds = chatbot, clock, 0.0
+        self._chatbot, self._clock = chatbot, clock
+        self.seconds, self.refused = 0.0, ""
 
     @property
     def name(self) -> str:
@@ -195,6 +198,10 @@ class TimedChatbot:
         started = self._clock()
         try:
             return self._chatbot.reply(queries)
+        except Exception as error:
+            if len(queries) > 1 and not isinstance(error, BatchError):
+                self.refused = str(error)
+            raise
         finally:
             self.seconds = (self._clock() - started) / max(1, len(queries))
 
@@ -219,6 +226,14 @@ class _Asking:
 
     def ask_batch(self) -> None:
         self._ask("batch", list(BATCH), repeat=0)
+        if self._chatbot.refused:
+            error = f"{self._chatbot.refused}; each query is asked again alone"
+            self.probed = [
+                dataclasses.replace(p, reply=None, error=error, failure="batch")
+                if p.kind == "batch"
+                else p
+                for p in self.probed
+            ]
 
     def _ask(self, kind: str, queries: list[str], *, repeat: int) -> None:
         error, failure = "", ""

@@ -8,9 +8,9 @@ from saywhat.audit import audit
 from saywhat.config import AuditSettings
 from saywhat.errors import SetupError
 from saywhat.inputs import ONE_SENTENCE
-from saywhat.interfaces import Chatbot, Closable
+from saywhat.interfaces import Chatbot
 from saywhat.records import Finding
-from saywhat.registry import load_chatbot
+from saywhat.registry import open_chatbot
 
 
 def elicit(
@@ -45,16 +45,13 @@ def elicit(
         ('elicited', 'see you')
     """
     settings = settings or AuditSettings()
-    made = load_chatbot(chatbot, connection=settings.connection, model=settings.model)
-    spec = chatbot if isinstance(chatbot, str) else f"object:{made.name}:{made.fingerprint[:16]}"
     changes = {"budget": budget, "method": method}
     search = {**settings.search.model_dump(), **{k: v for k, v in changes.items() if v is not None}}
-    asked = for_sentence(settings, sentence).model_dump() | {"chatbot": spec, "search": search}
-    try:
+    asked = for_sentence(settings, sentence).model_dump() | {"search": search}
+    with open_chatbot(chatbot, connection=settings.connection, model=settings.model) as made:
+        named = f"object:{made.name}:{made.fingerprint[:16]}"
+        asked["chatbot"] = chatbot if isinstance(chatbot, str) else named
         return audit(AuditSettings.model_validate(asked), out=out, chatbot=made).findings[0]
-    finally:
-        if made is not chatbot and isinstance(made, Closable):
-            made.close()
 
 
 def for_sentence(settings: AuditSettings, sentence: str) -> AuditSettings:

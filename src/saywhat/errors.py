@@ -5,6 +5,7 @@
     SayWhatError
     ├── SetupError            the user's set-up: one line, no traceback, exit code 2
     │   ├── UnknownNameError  a name or spec that does not resolve; lists what exists
+    │   ├── NoReferenceError  a search needs a reference corpus
     │   ├── CorpusError       a text or data file that cannot be used
     │   └── CheckpointError   weights or metadata that do not fit
     ├── ChatbotError          the chatbot failed on a query (carries the query); never a result
@@ -46,6 +47,15 @@ class UnknownNameError(SetupError):
         hint = f" Did you mean {near[0]!r}?" if near else ""
         listing = ", ".join(self.known) or "none"
         super().__init__(f"Unknown {kind} {name!r}.{hint} Available: {listing}.")
+
+
+class NoReferenceError(SetupError):
+    """A search needs a reference corpus, and there is none."""
+
+    def __init__(self, search: str) -> None:
+        super().__init__(
+            f"The search {search!r} needs a reference corpus; give one with --reference."
+        )
 
 
 class CorpusError(SetupError):

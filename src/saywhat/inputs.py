@@ -1,14 +1,17 @@
 """What a run is made from: names in the settings to targets, reference corpus and generator."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from saywhat.config import SimilaritySettings
 from saywhat.corpora.files import read_pairs
 from saywhat.corpora.targets import limit_per_group, read_targets
 from saywhat.errors import UnknownNameError
 from saywhat.interfaces import Similarity
 from saywhat.records import Pair, Target
 from saywhat.registry import ASSETS
+from saywhat.similarity.make import make_similarity
 from saywhat.text.normalise import length_group, word_count
 
 if TYPE_CHECKING:
@@ -56,8 +59,18 @@ def load_generator(spec: str) -> "Seq2SeqGenerator":
     return Seq2SeqGenerator.load(ASSETS / "generator" if spec == "builtin" else Path(spec))
 
 
-def unmeasurable(text: str, similarity: Similarity) -> str:
-    """Say why a target cannot be measured, or ``""``."""
+def load_similarity(settings: SimilaritySettings) -> Similarity:
+    """Make the similarity that settings name, centred by the built-in chatbot's training text."""
+    return make_similarity(settings.name, vectors=settings.vectors, centre=ASSETS / "centre.npy")
+
+
+def unmeasurable(targets: Iterable[Target], similarity: Similarity) -> dict[str, str]:
+    """Give the targets that cannot be measured: text -> why."""
+    reasons = ((target.text, _unmeasurable(target.text, similarity)) for target in targets)
+    return {text: reason for text, reason in reasons if reason}
+
+
+def _unmeasurable(text: str, similarity: Similarity) -> str:
     words = word_count(text)
     if words > MAX_TARGET_WORDS:
         return f"too long: {words:,} words, at most {MAX_TARGET_WORDS} can be asked for"

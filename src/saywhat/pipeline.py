@@ -11,6 +11,7 @@ before it wrote in the work folder, goes on from its own checkpoint, and can be 
     reinforce/ generator/    checkpoints, metrics.jsonl and the trained generator
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,14 +26,14 @@ from saywhat.corpora.pairs import held_out_pairs, posts
 from saywhat.corpora.splits import split
 from saywhat.errors import CheckpointError, CorpusError, InconclusiveError, SetupError
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.interfaces import Chatbot, Closable, Similarity
+from saywhat.inputs import load_similarity
+from saywhat.interfaces import Chatbot, Similarity
 from saywhat.ledger import Ledger, LedgeredChatbot, Limits
 from saywhat.nn.checkpoint import DESCRIPTION, read_json, write_json
 from saywhat.records import Pair, Target, read_jsonl, write_jsonl
-from saywhat.registry import ASSETS, JUDGES, load_chatbot
+from saywhat.registry import JUDGES, open_chatbot
 from saywhat.rng import fraction
 from saywhat.runs import provenance
-from saywhat.similarity.make import make_similarity
 from saywhat.text.normalise import normalise, word_count
 from saywhat.training import collect as collecting
 from saywhat.training import pretrain as pretraining
@@ -81,14 +82,16 @@ class Training:
         reports: who is told of progress.
 
     Raises:
-        SetupError: the folder cannot be made.
+        SetupError: the folder cannot be made, or the network cannot be a generator.
     """
 
     def __init__(
         self, settings: TrainSettings, folder: Path, reports: Reports | None = None
     ) -> None:
+        pretraining.check_network(settings.pretrain.network)
         self.settings, self.folder = settings, folder
         self._reports = reports or Reports()
+        self._open = contextlib.ExitStack()
         self._chatbot_made: Chatbot | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,10 +109,8 @@ class Training:
 
     def close(self) -> None:
         """Let go of the chatbot's connections, threads or processes."""
-        made = self._chatbot_made
         self._chatbot_made = None
-        if made is not None and isinstance(made, Closable):
-            made.close()
+        self._open.close()
 
     def run(self) -> Seq2SeqGenerator:
         """Run every stage that is not done yet."""
@@ -276,9 +277,7 @@ class Training:
                 f"similarity.name: {settings.name} is a judge, which is no reward: it could not "
                 "judge what it trained. Choose another, or set reinforce.judge_as_reward: true."
             )
-        return make_similarity(
-            settings.name, vectors=settings.vectors, centre=ASSETS / "centre.npy"
-        )
+        return load_similarity(settings)
 
     def _pool(self, pairs: list[Pair], similarity: Similarity) -> TargetPool:
         limit = self.settings.reinforce.max_target_words
@@ -341,10 +340,12 @@ class Training:
 
     def _made(self) -> Chatbot:
         if self._chatbot_made is None:
-            self._chatbot_made = load_chatbot(
-                self.settings.chatbot,
-                connection=self.settings.connection,
-                model=self.settings.model,
+            self._chatbot_made = self._open.enter_context(
+                open_chatbot(
+                    self.settings.chatbot,
+                    connection=self.settings.connection,
+                    model=self.settings.model,
+                )
             )
         return self._chatbot_made
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from saywhat.config import AuditSettings, LimitSettings
-from saywhat.errors import SetupError, UnknownNameError
-from saywhat.inputs import load_targets, unmeasurable
+from saywhat.errors import NoReferenceError, SetupError, UnknownNameError
+from saywhat.inputs import load_similarity, load_targets, unmeasurable
 from saywhat.interfaces import Chatbot, ConcurrentChatbot
 from saywhat.records import Target
-from saywhat.registry import ASSETS, names, open_chatbot
+from saywhat.registry import names, open_chatbot
 from saywhat.runs.provenance import masked
-from saywhat.similarity.make import make_similarity
+from saywhat.text.amounts import count
 from saywhat.text.normalise import word_count
 
 GUIDED: Final = frozenset({"greedy", "beam", "sampling", "diverse-beam"})
@@ -103,7 +103,7 @@ class Plan:
             'at most 3 queries'
         """
         limited = f", {self.sent:,} sent" if self.sent < self.asked else ""
-        return f"at most {self.asked:,} {'query' if self.asked == 1 else 'queries'}{limited}"
+        return f"at most {count(self.asked, 'query')}{limited}"
 
     def seconds(self, latency: float) -> float:
         """Estimate how long asking takes if every query is sent once.
@@ -182,10 +182,7 @@ def plan_audit(settings: AuditSettings, *, chatbot: Chatbot | None = None) -> Pl
     """
     _require_parts(settings)
     targets = load_targets(settings.targets, limit=settings.limit)
-    similarity = make_similarity(
-        settings.similarity.name, vectors=settings.similarity.vectors, centre=ASSETS / "centre.npy"
-    )
-    reasons = {target.text for target in targets if unmeasurable(target.text, similarity)}
+    reasons = unmeasurable(targets, load_similarity(settings.similarity))
     if chatbot is not None or _is_held(settings.chatbot):
         return plan_of(settings, targets, chatbot=chatbot, without=reasons)
     with open_chatbot(
@@ -201,9 +198,7 @@ def _require_parts(settings: AuditSettings) -> None:
         raise UnknownNameError("search", method, known)
     if method in FROM_REFERENCE:
         if reference == "none":
-            raise SetupError(
-                f"The search {method!r} needs a reference corpus; give one with --reference."
-            )
+            raise NoReferenceError(method)
         if reference != "builtin" and not Path(reference).is_file():
             raise SetupError(f"Expected a reference corpus at {reference}; there is no such file.")
     if method in GUIDED and generator != "builtin" and not Path(generator, "model.json").is_file():

@@ -90,8 +90,6 @@ def load_chatbot(
         UnknownNameError: the spec resolves to nothing; nothing is guessed.
         SetupError: it resolves but cannot be made (missing folder, wrong checkpoint, not callable).
     """
-    if isinstance(spec, Chatbot):
-        return spec
     connection, model = connection or ConnectionSettings(), model or ModelSettings()
     chatbot: Chatbot
     if not isinstance(spec, str):
@@ -111,12 +109,15 @@ def load_chatbot(
 
 @contextlib.contextmanager
 def open_chatbot(
-    spec: str, *, connection: ConnectionSettings, model: ModelSettings
+    spec: str | Chatbot | Callable[..., Any],
+    *,
+    connection: ConnectionSettings,
+    model: ModelSettings,
 ) -> Iterator[Chatbot]:
     """Make the chatbot that a spec names, and let go of what it holds afterwards.
 
     Args:
-        spec: a spec.
+        spec: as for ``load_chatbot``; a chatbot that was made elsewhere is closed there.
         connection: how a chatbot outside this process is reached.
         model: how a language model is asked.
 
@@ -127,7 +128,7 @@ def open_chatbot(
     try:
         yield made
     finally:
-        if isinstance(made, Closable):
+        if made is not spec and isinstance(made, Closable):
             made.close()
 
 
@@ -159,6 +160,10 @@ def third_party(kind: str, name: str, *arguments: str) -> Any:
             f"Making {place} ({points[0].value}) raised {type(error).__name__}: {error}."
         ) from error
     expected = {"chatbots": Chatbot, "similarities": Similarity}[kind]
+    if isinstance(made, type):  # it has the methods, but nobody can call them
+        raise SetupError(
+            f"Expected a {expected.__name__} from {place}, got the class {made.__name__}."
+        )
     if not isinstance(made, expected):
         raise SetupError(f"Expected a {expected.__name__} from {place}, got {type(made).__name__}.")
     return made

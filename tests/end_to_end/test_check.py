@@ -153,6 +153,23 @@ def test_a_chatbot_that_answers_batches_is_timed_by_a_batch(saywhat: CommandLine
     assert "total budget of 15" in found["stopped"]
 
 
+def test_a_batch_that_fails_as_a_whole_is_told_though_each_query_is_answered(
+    saywhat: CommandLine,
+) -> None:
+    """Each of the eight was sent twice, so the pace of a batch is unknown."""
+    code = "def reply(queries: list[str]):\n    if len(queries) > 1: raise OSError('one, please')\n"
+    Path("single.py").write_text(f"{code}    return queries\n", encoding="utf-8")
+    more = ["--targets", "targets.txt", "--budget", "7", "--similarity", "exact", "--json"]
+    code_, out, _ = saywhat("check", "--chatbot", "python:single.py:reply", *more)
+    found = json.loads(out)
+    assert (code_, found["queries"]["asked"], found["queries"]["sent"]) == (0, 20, 28)
+    [batch] = [verdict for verdict in found["verdicts"] if verdict["name"] == "batch"]
+    assert batch["status"] == "warning"
+    assert "one, please" in batch["text"]
+    assert "asked again alone" in batch["text"]
+    assert found["pace"] is None
+
+
 def test_a_chatbot_that_remembers(check: Check) -> None:
     code, found, _ = check("stateful")
     assert code == 0

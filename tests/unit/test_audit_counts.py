@@ -107,6 +107,33 @@ def check(path: Path, chatbot: Unsteady) -> dict[str, Any]:
     return summary
 
 
+def test_a_chatbot_that_dies_after_the_search_ends_no_complete_run(tmp_path: Path) -> None:
+    """The real inputs are missing: the run is partial, and the same command asks them."""
+    well = Unsteady(fails=(), interrupted=set())
+    run(tmp_path / "well", well)
+    searched = len(well.received) - 2
+    dying = Unsteady(fails=range(searched + 1, 1000), interrupted=set(), kind="dead")
+    with pytest.raises(UnreachableError, match="failed 2 times in a row with: dead"):
+        run(tmp_path / "run", dying, breaker=2)
+    assert check(tmp_path / "run", dying)["status"] == "partial"
+    dying.fails = ()
+    run(tmp_path / "run", dying)
+    summary = check(tmp_path / "run", dying)
+    assert summary["status"] == "complete"
+    assert summary["real_input"] == check(tmp_path / "well", well)["real_input"]
+
+
+def test_a_budget_that_ends_before_the_real_inputs_leaves_a_partial_run(tmp_path: Path) -> None:
+    well = Unsteady(fails=(), interrupted=set())
+    run(tmp_path / "well", well)
+    searched = len(well.received) - 2
+    short = Unsteady(fails=(), interrupted=set())
+    run(tmp_path / "run", short, queries=searched)
+    assert check(tmp_path / "run", short)["status"] == "partial"
+    run(tmp_path / "run", short, queries=searched + 2)
+    assert check(tmp_path / "run", short)["status"] == "complete"
+
+
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -132,9 +159,9 @@ def test_totals_add_up_whatever_interrupts(
 def test_a_resumed_search_that_takes_another_path_has_more_unique_queries_than_asked(
     tmp_path: Path,
 ) -> None:
-    # The first query fails: the search goes astray, and is interrupted at its sixth query. Resumed,
+    # The first query fails: the search goes astray, and is interrupted in its first target. Resumed,
     # the first query is answered, and nothing of what was bought is of use.
-    chatbot = Unsteady({1}, {11})
+    chatbot = Unsteady({1}, {6})
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", chatbot)
     run(tmp_path / "run", chatbot)

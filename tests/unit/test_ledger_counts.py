@@ -253,13 +253,6 @@ def test_many_keys_need_many_statements(ledger: Ledger) -> None:
     assert len(inner.received) == len(set(inner.received)) == 1203
 
 
-def test_notes(ledger: Ledger) -> None:
-    assert ledger.noted("seed") is None
-    ledger.note("seed", "1")
-    ledger.note("seed", "2")
-    assert ledger.noted("seed") == "2"
-
-
 @pytest.mark.parametrize("terms", [{"repeat": -1}, {"attempts": 0}, {"batch_size": 0}])
 def test_terms_out_of_range_are_refused(ledger: Ledger, terms: dict[str, int]) -> None:
     with pytest.raises(SetupError, match=next(iter(terms))):

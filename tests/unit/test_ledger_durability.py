@@ -177,14 +177,12 @@ def test_given_up_queries_do_not_count_twice_on_resume(tmp_path: Path) -> None:
     ]
 
 
-def test_replies_and_notes_survive_reopening(tmp_path: Path) -> None:
+def test_replies_survive_reopening(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
-        ledger.note("status", "begun")
         fingerprint = ledger.chatbot(EchoChatbot(), phase="verify").fingerprint
         ledger.chatbot(EchoChatbot(), phase="verify").ask(["b", "a"], scope="t1")
     with Ledger(path) as ledger:
-        assert ledger.noted("status") == "begun"
         assert [pair.query for pair in ledger.pairs("verify")] == ["b", "a"]
         assert ledger.answered(fingerprint, ["a", "c"]) == {"a": "a"}
 
@@ -218,7 +216,7 @@ def test_files_are_private(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         with Ledger(path) as ledger:
-            ledger.note("a", "b")
+            ledger.chatbot(EchoChatbot(), phase="search").ask(["a"], scope="t1")
             files = sorted(tmp_path.iterdir())
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in files}
     finally:

@@ -81,6 +81,14 @@ def test_busy_halves_what_is_under_way_and_replies_raise_it_again(
     assert ledger.total() == Counts(asked=400, unique=400, sent=400 + len(refused))
 
 
+def test_refusals_that_were_under_way_together_halve_once(world: World, ledger: Ledger) -> None:
+    """Eight are refused together; then four leave together, not one."""
+    chatbot = Concurrent(world, failing(1, "HTTP 429", retry="busy", after=5.0), concurrency=8)
+    assert replied(ask(ledger, chatbot, names(8)))
+    again = Counter(time for time in chatbot.times if time > chatbot.times[0])
+    assert again[min(again)] == 4
+
+
 def test_a_chatbot_that_is_no_longer_busy_gets_all_again(world: World, ledger: Ledger) -> None:
     """It is busy, whenever over one is under way, for a hundred seconds."""
     chatbot: Concurrent

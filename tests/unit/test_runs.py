@@ -380,10 +380,10 @@ def test_the_command_line_keeps_no_credentials(word: str, shown: str) -> None:
 
 
 def test_other_limits_resume_the_run_and_other_settings_do_not(tmp_path: Path) -> None:
-    before = {"budget": 5, "limits": {"queries": 10}}
+    before = {"budget": 5, "limits": {"queries": 10}, "connection": {"timeout": 60.0}}
     with RunFolder.open_or_resume(tmp_path, "demo", before, seed=1) as folder:
         folder.finish("partial")
-    more = {"budget": 5, "limits": {"queries": 99}}
+    more = {"budget": 5, "limits": {"queries": 99}, "connection": {"timeout": 5.0}}
     with RunFolder.open_or_resume(tmp_path, "demo", more, seed=1) as again:
         assert (again.path, again.resumed) == (folder.path, True)
         assert "queries: 99" in (again.path / "config.yaml").read_text("utf-8")

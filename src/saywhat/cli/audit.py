@@ -83,5 +83,5 @@ def _show(result: "AuditResult", call: Call) -> None:
     print_summary(output.results(), result.summary, result.findings)
     output.line(f"Report: {report}")
     if result.summary["status"] != "complete":
-        output.talk("A limit ended the run before all targets were asked.")
+        output.talk("A limit ended the run before all was asked.")
     output.talk(f"Again: {call.command()}")

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 from saywhat.cli.flags import Call
 from saywhat.cli.output import Output
-from saywhat.cli.plan import bound_text, duration, labelled, list_text
+from saywhat.cli.plan import bound_text, labelled, list_text
 from saywhat.cli.progress import Progress
 from saywhat.errors import InconclusiveError
+from saywhat.text.amounts import duration, milliseconds
 
 if TYPE_CHECKING:
     from saywhat.checking import Check
@@ -45,8 +46,6 @@ def _write(found: "Check", output: Output) -> None:
 
 def _ground(found: "Check") -> str:
     """Say what the estimate of time comes from."""
-    from saywhat.evaluation.verdicts import milliseconds
-
     plan = found.plan
     if found.pace is not None:
         text = f"estimated from {milliseconds(found.pace)} a reply in a small batch"

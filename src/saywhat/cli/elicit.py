@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from saywhat.records import Finding
 
 SENTENCE: Final = Argument("SENTENCE", "What the chatbot should say.")
-_PATIENCE: Final = 0.5  # seconds that a batch may take before smaller ones are worth it
 
 
 def elicit(call: Call) -> None:
@@ -30,8 +29,8 @@ def elicit(call: Call) -> None:
             settings,
             out=None if out is None else Path(out),
             reports=AuditReports(
-                begin=call.output.talk,
-                sent=show.rate.add,
+                begin=show.begin,
+                sent=show.sent,
                 listener=lambda similarity: (
                     lambda query, reply: show.heard(
                         query, reply, similarity.score([reply], [call.argument])[0]
@@ -62,7 +61,16 @@ class BestSoFar:
 
     def __init__(self, output: Output, progress: Progress, *, total: int) -> None:
         self._output, self._progress, self._total = output, progress, total
-        self._heard, self._best, self.rate = 0, float("-inf"), SendingRate()
+        self._heard, self._best, self._rate = 0, float("-inf"), SendingRate()
+
+    def begin(self, plan: str) -> None:
+        """Say the plan; asking starts now."""
+        self._output.talk(plan)
+        self._rate = SendingRate()
+
+    def sent(self, number: int) -> None:
+        """Count queries that left."""
+        self._rate.add(number)
 
     def heard(self, query: str, reply: str, similarity: float) -> None:
         """Take a reply in; say it if none was better."""
@@ -70,7 +78,7 @@ class BestSoFar:
         if similarity > self._best:
             self._best = similarity
             self._output.talk(f"{similarity:5.2f}  {query!r} -> {reply!r}")
-        note = f"best {self._best:.2f} · {self.rate}"
+        note = f"best {self._best:.2f} · {self._rate}"
         self._progress.show("Asking", self._heard, self._total, note)
 
 

@@ -52,7 +52,7 @@ FLAGS: Final[Mapping[str, Flag]] = {
     "similarity": Flag("How replies are compared with targets.", "NAME", "similarity.name"),
     "threshold": Flag("Similarity that counts as elicited.", "X", "similarity.threshold"),
     "max-queries": Flag("Queries sent in the whole run at most.", "N", "limits.queries"),
-    "max-seconds": Flag("Seconds of asking at most.", "X", "limits.seconds"),
+    "max-seconds": Flag("Seconds until nothing more is sent.", "X", "limits.seconds"),
     "rate": Flag("Queries a second at most.", "X", "limits.rate"),
     "concurrency": Flag("Queries under way together.", "N", "connection.concurrency", short="j"),
     "timeout": Flag("Seconds for a reply.", "X", "connection.timeout"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from saywhat.cli.flags import Call
 from saywhat.cli.output import Output
+from saywhat.text.amounts import count
 
 if TYPE_CHECKING:
     from saywhat.config import AuditSettings
@@ -42,7 +43,7 @@ def labelled(output: Output, label: str, text: str) -> None:
 
 def list_text(plan: "Plan") -> str:
     """Say what the target list holds."""
-    text = f"{_count(plan.targets, 'target')}, longest {_count(plan.longest, 'word')}"
+    text = f"{count(plan.targets, 'target')}, longest {count(plan.longest, 'word')}"
     return f"{text}; {plan.unmeasurable:,} cannot be measured" if plan.unmeasurable else text
 
 
@@ -51,32 +52,17 @@ def bound_text(plan: "Plan") -> str:
     if not plan.asked:
         return "nothing is asked"
     if plan.sent <= plan.asked:
-        return f"at most {_count(plan.asked, 'query')}; no more than {plan.sent:,} sent"
-    return f"at most {_count(plan.asked, 'query')}; with retries at most {plan.sent:,} sent"
-
-
-def duration(seconds: float) -> str:
-    """Write an estimate of time.
-
-    Example:
-        >>> duration(0.2), duration(42.3), duration(1500.0), duration(2e4), duration(4e5)
-        ('under a second', 'about 42 s', 'about 25 min', 'about 5.6 h', 'about 4.6 days')
-    """
-    if seconds < 1:
-        return "under a second"
-    for size, unit, most in ((1, "s", 99), (60, "min", 99), (3600, "h", 48)):
-        if (number := seconds / size) <= most:
-            return f"about {number:.1f} {unit}" if unit == "h" else f"about {number:.0f} {unit}"
-    return f"about {seconds / 86400:.1f} days"
+        return f"at most {count(plan.asked, 'query')}; no more than {plan.sent:,} sent"
+    return f"at most {count(plan.asked, 'query')}; with retries at most {plan.sent:,} sent"
 
 
 def _lines(plan: "Plan", goes: "Outlook") -> Iterator[tuple[str, str]]:
     yield "chatbot", plan.chatbot if plan.chatbot == plan.spec else f"{plan.chatbot} ({plan.spec})"
-    yield "search", f"{plan.method}, at most {_count(plan.budget, 'query')} a target"
+    yield "search", f"{plan.method}, at most {count(plan.budget, 'query')} a target"
     yield "your list", list_text(plan)
     for group, number in plan.groups.items():
         yield "", f"{group}: {number:,}"
-    real = f" and {_count(plan.real_inputs, 'real input')}" if plan.real_inputs else ""
+    real = f" and {count(plan.real_inputs, 'real input')}" if plan.real_inputs else ""
     yield "queries", f"{bound_text(plan)} ({plan.searching:,} of the search{real})"
     yield "limits", _limits(plan)
     yield "similarity", f"{plan.similarity}, elicited from {plan.threshold:g}"
@@ -96,10 +82,5 @@ def _limits(plan: "Plan") -> str:
         "rate": limits.rate,
     }
     given = [f"{name} {value:,.10g}" for name, value in named.items() if value is not None]
-    tries = f"{_count(limits.attempts, 'try')} for each query"
+    tries = f"{count(limits.attempts, 'try')} for each query"
     return ", ".join([*given, tries])
-
-
-def _count(number: int, noun: str) -> str:
-    plural = {"query": "queries", "try": "tries"}.get(noun, f"{noun}s")
-    return f"{number:,} {noun if number == 1 else plural}"

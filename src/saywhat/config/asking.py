@@ -100,7 +100,7 @@ class LimitSettings(Section):
     not)."""
     phases: PhaseLimitSettings = PhaseLimitSettings()
     seconds: float | None = Field(default=None, gt=0)
-    """Wall time of asking at most."""
+    """Seconds since the run, or its resumption, began; nothing leaves after it."""
     rate: float | None = Field(default=None, gt=0)
     """Queries a second at most, in bursts of a quarter of a second's worth."""
     attempts: int = Field(default=3, ge=1)
@@ -108,7 +108,7 @@ class LimitSettings(Section):
     max_wait: float = Field(default=30.0, ge=0)
     """Longest wait before a retry, in seconds; a chatbot that asks for more stops the run."""
     breaker: int = Field(default=10, ge=1)
-    """The same failure this often in a row stops the run; all that waiting may cure are the same."""
+    """The same failure this often in a row ends the run; all that waiting may cure are the same."""
 
 
 class ConnectionSettings(Section):
@@ -121,7 +121,7 @@ class ConnectionSettings(Section):
     concurrency: int = Field(default=8, ge=1, le=1024)
     """Queries under way together."""
     timeout: float = Field(default=60.0, gt=0)
-    """Seconds for a reply, from the first byte sent to the last one received."""
+    """Seconds for one request: from connecting to the last byte of the answer."""
     proxy: str | None = None
     """URL of a proxy, or ``env:NAME`` if it holds a password; those of the environment are not
     used."""

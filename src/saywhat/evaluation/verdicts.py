@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, final
 
 from saywhat.evaluation.probes import LONG, TIMED, Probed, latency
+from saywhat.text.amounts import count, milliseconds
 
 Status = Literal["ok", "warning", "failed", "unknown"]
 
@@ -77,7 +78,7 @@ def _reachable(probed: Sequence[Probed], advise: Callable[[Probed], str]) -> Ver
         calls = took.calls + len(failures)
         text = f"{took.calls} of {calls} calls, {times}; one said: {failures[0].error}"
         return Verdict("reachable", "warning", text, advise(failures[0]))
-    return Verdict("reachable", "ok", f"yes, {times} ({_count(took.calls, 'call')})")
+    return Verdict("reachable", "ok", f"yes, {times} ({count(took.calls, 'call')})")
 
 
 def _reply(replies: Sequence[Probed]) -> Verdict:
@@ -129,7 +130,7 @@ def _deterministic(probed: Sequence[Probed], *, stateful: bool) -> Verdict:
     if not pairs:
         return Verdict("deterministic", "unknown", "not known: no question was answered twice")
     other = sum(first != second for first, second in pairs)
-    asked = _count(len(pairs), "question")
+    asked = count(len(pairs), "question")
     if not other:
         return Verdict("deterministic", "ok", f"yes ({asked} asked twice)")
     text = f"no ({other} of {asked} asked twice got another reply)"
@@ -187,22 +188,6 @@ def _repetitions(probed: Sequence[Probed]) -> list[tuple[str, str]]:
     ]
 
 
-def milliseconds(seconds: float) -> str:
-    """Write a latency.
-
-    Example:
-        >>> milliseconds(0.2124), milliseconds(0.0003), milliseconds(12.34)
-        ('212 ms', 'under 1 ms', '12.3 s')
-    """
-    if seconds >= 10:
-        return f"{seconds:.1f} s"
-    return "under 1 ms" if seconds < 0.001 else f"{1000 * seconds:,.0f} ms"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _range(numbers: Sequence[int], noun: str) -> str:
     low, high = min(numbers), max(numbers)
-    return _count(low, noun) if low == high else f"{low:,} to {_count(high, noun)}"
+    return count(low, noun) if low == high else f"{low:,} to {count(high, noun)}"

@@ -15,6 +15,8 @@ from saywhat.config import LimitSettings
 from saywhat.errors import BudgetError, SetupError
 from saywhat.ledger.store import Counts, require_phase
 
+_DEFAULT: Final = LimitSettings()
+
 
 @final
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class Limits:
     per_target: int | None = None
     seconds: float | None = None
     rate: float | None = None
-    max_wait: float = 30.0
-    breaker: int = 10
+    max_wait: float = _DEFAULT.max_wait
+    breaker: int = _DEFAULT.breaker
 
     @classmethod
     def of(cls, settings: LimitSettings) -> "Limits":

@@ -27,7 +27,6 @@ _SCHEMA: Final = (
         sent INTEGER NOT NULL, failed INTEGER NOT NULL)""",
     """CREATE TABLE charges (
         phase TEXT, target, sent INTEGER NOT NULL, PRIMARY KEY (phase, target)) WITHOUT ROWID""",
-    "CREATE TABLE notes (key PRIMARY KEY, value NOT NULL)",
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )

@@ -161,14 +161,6 @@ class Ledger:
         found = self._store.replies(list(keys.values()))
         return {query: found[key] for query, key in keys.items() if key in found}
 
-    def note(self, key: str, value: str) -> None:
-        """Keep a small fact about the run, over any earlier value."""
-        self._store.note(key, value)
-
-    def noted(self, key: str) -> str | None:
-        """Give the fact kept under ``key``, or ``None``."""
-        return self._store.noted(key)
-
     @staticmethod
     def counts_of(path: Path) -> dict[str, Counts]:
         """Read the counts of a ledger that another process may be using.

@@ -6,6 +6,7 @@ from typing import Final
 
 from saywhat.errors import BatchError, ChatbotError, SayWhatError
 from saywhat.interfaces import Chatbot, ConcurrentChatbot
+from saywhat.text.whole import whole
 
 MAX_REPLY: Final = 100_000  # characters: no sentence is as long, and scoring one would take minutes
 
@@ -125,16 +126,7 @@ def _outcome(query: str, came: object) -> Outcome:
             kind="too long a reply",
             retry="never",
         )
-    return _clean(came)
-
-
-def _clean(reply: str) -> str:
-    """Replace lone surrogates, which no file could hold, by U+FFFD."""
-    try:
-        reply.encode()
-    except UnicodeEncodeError:
-        return reply.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return reply
+    return whole(came)
 
 
 def naming(query: str, error: ChatbotError) -> ChatbotError:

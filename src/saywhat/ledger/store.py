@@ -1,4 +1,4 @@
-"""What the ledger keeps, and its durable writes: replies, calls, counts and notes.
+"""What the ledger keeps, and its durable writes: replies, calls and counts.
 
 Each writing method is one transaction, so that after ``kill -9`` the file holds whole batches and
 counts that agree with them. WAL with ``synchronous=NORMAL`` survives the death of the process at
@@ -201,17 +201,6 @@ class Store:
                 return
             yield from (Pair(query=unpack(query), reply=unpack(reply)) for _, query, reply in page)
             last = page[-1][0]
-
-    def note(self, key: str, value: str) -> None:
-        """Write a small fact about the run, over any earlier value."""
-        with self._writing() as db:
-            db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (pack(key), pack(value)))
-
-    def noted(self, key: str) -> str | None:
-        """Give the fact written under ``key``."""
-        with guarded(self._path):
-            row = self._db.execute("SELECT value FROM notes WHERE key = ?", (pack(key),)).fetchone()
-        return None if row is None else unpack(row[0])
 
     def _among(self, sql: str, values: Sequence[bytes | str], *more: str) -> list[tuple[Any, Any]]:
         """Give the rows of a statement with one ``IN ({})``, for any number of values."""

@@ -19,10 +19,10 @@ class Terms:
     repeat: int
     attempts: int
     batch_size: int
-    per_target: int | None = None
-    max_wait: float = 30.0
-    on_sent: Callable[[int], None] | None = None
-    on_reply: Callable[[str, str], None] | None = None
+    per_target: int | None
+    max_wait: float
+    on_sent: Callable[[int], None] | None
+    on_reply: Callable[[str, str], None] | None
 
     def __post_init__(self) -> None:
         require_phase(self.phase)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from saywhat import registry
 from saywhat.config import SearchSettings
-from saywhat.errors import SetupError, UnknownNameError
+from saywhat.errors import NoReferenceError, SetupError, UnknownNameError
 from saywhat.generators import Generator, ProposesDiversely
 from saywhat.interfaces import Search, Similarity
 from saywhat.records import Pair
@@ -53,9 +53,7 @@ def make_search(name: str, parts: SearchParts, settings: SearchSettings | None =
 
 def _from_reference(name: str, parts: SearchParts, settings: SearchSettings) -> Search:
     if not parts.reference:
-        raise SetupError(
-            f"The search {name!r} needs a reference corpus; give one with --reference."
-        )
+        raise NoReferenceError(name)
     if name == "retrieval":
         return Retrieval(parts.reference, parts.similarity)
     if name == "rnn-agent" and parts.similarity.name in registry.JUDGES:
