@@ -159,8 +159,8 @@ def test_totals_add_up_whatever_interrupts(
 def test_a_resumed_search_that_takes_another_path_has_more_unique_queries_than_asked(
     tmp_path: Path,
 ) -> None:
-    # The first query fails: the search goes astray, and is interrupted in its first target. Resumed,
-    # the first query is answered, and nothing of what was bought is of use.
+    # The first query fails: the search goes astray, and is interrupted in its first target.
+    # Resumed, the first query is answered, and nothing of what was bought is of use.
     chatbot = Unsteady({1}, {6})
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", chatbot)
