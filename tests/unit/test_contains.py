@@ -61,6 +61,15 @@ def test_no_two_targets_hold_the_same_words() -> None:
     assert len({frozenset(target.text.split()) for target in targets}) == len(targets)
 
 
+def test_of_replies_with_the_same_words_one_gives_their_order() -> None:
+    # the first by spelling, whatever the order of the replies
+    replies = ["tea beats coffee", "coffee beats tea", "Beats: coffee, tea"]
+    (target,) = keyword_targets(replies, per_count=1, seed=1, counts=[3])
+    assert target.text == "beats coffee tea"
+    for order in itertools.permutations(replies):
+        assert keyword_targets(order, per_count=1, seed=1, counts=[3]) == [target]
+
+
 def test_neither_order_nor_number_of_replies_matters_but_the_seed_does() -> None:
     made = keyword_targets(REPLIES, per_count=3, seed=1)
     assert keyword_targets(REPLIES[::-1] * 3, per_count=3, seed=1) == made

@@ -95,18 +95,6 @@ def test_beam_scores_are_the_log_probabilities_of_the_texts(
         assert len({tuple(row) for row in tokens.tolist()}) == 7
 
 
-def test_a_length_penalty_divides_by_the_length(make_network: MakeNetwork) -> None:
-    network = make_network()
-    stepper = Conditional(network, start(network))
-    found = beam(stepper, 3, beams=7, max_tokens=5, length_penalty=1.0)
-    for source, tokens, scores in zip(SOURCES, found.tokens, found.scores, strict=True):
-        lengths = (tokens != PAD).sum(-1)
-        torch.testing.assert_close(
-            scores, score_of(network, source, tokens, 5) / lengths, rtol=0, atol=1e-4
-        )
-        assert scores.tolist() == sorted(scores.tolist(), reverse=True)
-
-
 @networks
 @pytest.mark.parametrize("floor", [0.0, 0.3])
 def test_anti_lm_of_weight_zero_is_plain_greedy(

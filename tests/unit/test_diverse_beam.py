@@ -105,6 +105,40 @@ def test_it_is_the_search_written_out_with_lists(
         assert found.scores[row].tolist() == pytest.approx(expected, abs=1e-4)
 
 
+class Scripted:
+    """A stepper that scores by the last token alone."""
+
+    def __init__(self, scores: dict[int, dict[int, float]]) -> None:
+        self._scores = scores
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        rows = torch.full((len(tokens), 7), -50.0)
+        for row, token in zip(rows, tokens.tolist(), strict=True):
+            for following, score in self._scores.get(token, {}).items():
+                row[following] = score
+        return rows
+
+    def reorder(self, rows: torch.Tensor) -> None:
+        """Nothing is kept of the rows."""
+
+
+def test_a_finished_hypothesis_costs_later_groups_nothing() -> None:
+    # at the third step each group holds "4 </s>" (-0.9), finished, and "5 6" (-1.0). In the second
+    # group "5 6 4" pays one nat; were the finished one to pay too, "5 6 6" (-1.5) would oust it
+    steps = Scripted(
+        {
+            BOS: {4: -0.9, 5: -1.0},
+            4: {EOS: 0.0},
+            5: {6: 0.0},
+            6: {4: -0.2, 5: -0.4, 6: -0.5},
+        }
+    )
+    found = diverse_beam(steps, 1, beams=4, groups=2, strength=1.0, max_tokens=3)
+    expected = [[4, EOS], [4, EOS], [5, 6, 4, EOS], [5, 6, 5, EOS]]
+    assert texts(found.tokens[0]) == expected
+    assert found.scores[0].tolist() == pytest.approx([-0.9, -0.9, -1.2, -1.4])
+
+
 def test_groups_differ_and_more_so_with_strength(make_network: MakeNetwork) -> None:
     network = make_network(12, scale=3.0)
     distinct = []

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from saywhat.evaluation.findings import echo, finding
+from saywhat.evaluation.findings import finding
 from saywhat.records import Attempt, Target
 
 TARGET = Target("I love you.", list="real", length="1-3", query="how are we?", seen=True)
@@ -95,20 +95,13 @@ def test_a_target_without_a_length_has_its_list_as_group() -> None:
     assert finding(Target("hi"), [], threshold=0.5).group == "custom"
 
 
-@pytest.mark.parametrize(
-    ("query", "target", "share"),
-    [
-        ("Say: I LOVE you!", "i love you.", 1.0),
-        ("who do you love", "i love you", 2 / 3),
-        ("no no", "no no yes", 0.5),  # distinct words: 1 of 2
-        ("", "hi", 0.0),
-        ("hi", "?!", 0.0),
-    ],
-)
-def test_echo_is_the_share_of_words_that_the_query_holds(
-    query: str, target: str, share: float
-) -> None:
-    assert echo(query, target) == pytest.approx(share)
+def test_echo_is_the_share_of_the_targets_words_that_the_best_query_holds() -> None:
+    target = Target("I love you")
+    attempts = [
+        Attempt(target.text, "Who do YOU love?", 1, "i love", 0.9),
+        Attempt(target.text, "i love you", 2, "no", 0.1),
+    ]
+    assert finding(target, attempts, threshold=0.5).echo == pytest.approx(2 / 3)
 
 
 def test_of_equal_similarities_an_exact_reply_comes_first() -> None:

@@ -68,6 +68,14 @@ def test_the_null_context_leaves_a_plain_recurrent_language_model(architecture: 
 
 
 @both
+def test_at_first_padding_and_the_bias_of_the_output_are_nothing(architecture: str) -> None:
+    network = tiny_network(architecture)
+    assert not network.embedding.weight[PAD].any()
+    assert not network.output_bias.any()
+    assert network.embedding.weight[PAD + 1 :].all()
+
+
+@both
 @torch.no_grad()
 def test_turns_count_and_so_does_their_order(architecture: str) -> None:
     network = tiny_network(architecture)

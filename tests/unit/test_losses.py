@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.generators.policy import action_mask
+from saywhat.generators.policy import action_log_probs, action_mask
 from saywhat.nn.decoding import sample
 from saywhat.nn.steppers import Conditional
 from saywhat.text.vocabulary import EOS, PAD
@@ -190,7 +190,7 @@ def test_temperature_sharpens_and_flattens(world: World) -> None:
     generator, rng = world.generator, torch.Generator().manual_seed(1)
     one, everywhere = world.labels[:1], torch.ones_like(world.labels[:1], dtype=torch.bool)
     memory = generator.memory([world.target])
-    first = generator.action_log_probs(memory, one, everywhere)[0].detach()
+    first = action_log_probs(generator.network, memory, one, everywhere)[0].detach()
     for temperature in (0.5, 2.0):
         labels = generator.sample([world.target], 20_000, rng, temperature=temperature).labels
         shares = torch.bincount(labels[:, 0], minlength=7)[4:] / 20_000
@@ -289,7 +289,7 @@ def steps_of(world: World) -> tuple[Tensor, Tensor]:
     generator = world.generator
     memory = generator.memory([world.target], len(world.labels))
     everywhere = torch.ones_like(world.labels, dtype=torch.bool)
-    log_probs = generator.action_log_probs(memory, world.labels, everywhere)
+    log_probs = action_log_probs(generator.network, memory, world.labels, everywhere)
     return log_probs.unflatten(0, world.labels.shape), action_mask(
         world.labels, generator.max_tokens
     )

@@ -150,7 +150,7 @@ def test_a_judge_is_no_reward(tmp_path: Path) -> None:
 
 
 def test_unless_it_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saywhat.pipeline.make_similarity", lambda *_, **__: tiny_encoder())
+    monkeypatch.setattr("saywhat.inputs.make_similarity", lambda *_, **__: tiny_encoder())
     settings = TrainSettings(
         similarity=SimilaritySettings(name="sentence-encoder"),
         reinforce=ReinforceSettings(judge_as_reward=True),

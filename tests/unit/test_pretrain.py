@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from saywhat.chatbots.known import DeafChatbot, EchoChatbot, FailingChatbot, LookupChatbot
-from saywhat.config import NetworkSettings, PretrainSettings, SupervisedSettings
-from saywhat.errors import BudgetError, CorpusError
+from saywhat.config import NetworkSettings, PretrainSettings, SupervisedSettings, TrainSettings
+from saywhat.errors import BudgetError, CorpusError, SetupError
 from saywhat.ledger import Ledger, Limits
+from saywhat.pipeline import Training
 from saywhat.records import Pair
 from saywhat.text.normalise import normalise
 from saywhat.training.collect import collect
-from saywhat.training.pretrain import VALIDATION_SHARE, balance, pretrain, split_by_reply
+from saywhat.training.examples import VALIDATION_SHARE
+from saywhat.training.pretrain import balance, pretrain, split_by_reply
 
 POSTS = [f"post {i}" for i in range(25)]
 
@@ -92,6 +94,32 @@ def test_one_reply_is_split_by_query() -> None:
     # 3 % of 400 by a fixed hash
     assert 0 < len(valid) < 40
     assert not {pair.query for pair in train} & {pair.query for pair in valid}
+
+
+def test_a_hierarchical_network_can_be_a_generator(tmp_path: Path) -> None:
+    training = SupervisedSettings(
+        epochs=12, batch_size=8, learning_rate=0.01, decay=1.0, dropout=0.0, max_tokens=5,
+        precision="fp32",
+    )  # fmt: skip
+    network = NetworkSettings(architecture="hred", vocabulary=60, embedding=16, hidden=24, layers=1)
+    settings = PretrainSettings(network=network, training=training)
+    # the first word of a reply tells the query; replies with other numbers validate it
+    pairs = [Pair("abcdefgh"[i % 8], f"{'stuvwxyz'[i % 8]} of {i}") for i in range(400)]
+    generator, history = pretrain(pairs, settings, seed=1, folder=tmp_path)
+    # one of eight equally frequent words and the end: 8 ** (1 / 2), of which little is left
+    assert min(history) < 1.6
+    assert generator.propose(["v of", "w of"], 1) == [["d"], ["e"]]
+
+
+def test_a_latent_variable_is_no_part_of_a_generator(tmp_path: Path) -> None:
+    settings = PretrainSettings(network=NetworkSettings(architecture="vhred"))
+    pairs = [Pair(f"post {i}", f"reply {i}") for i in range(200)]
+    with pytest.raises(SetupError, match="vhred is for chatbots"):
+        pretrain(pairs, settings, seed=1, folder=tmp_path / "pretrain")
+    # and before a query is paid for
+    with pytest.raises(SetupError, match="vhred is for chatbots"):
+        Training(TrainSettings(pretrain=settings), tmp_path / "work")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_few_pairs_are_told(tmp_path: Path) -> None:

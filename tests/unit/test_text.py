@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saywhat.errors import CorpusError
-from saywhat.text.normalise import length_group, normalise, word_count
+from saywhat.text.normalise import (
+    length_group,
+    normalise,
+    same_words,
+    share_of_words,
+    word_count,
+)
 from saywhat.text.tokenizer import detokenize, is_word, tokenize
 from saywhat.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 
@@ -108,6 +114,35 @@ def test_what_counts_as_a_word(token: str, word: bool) -> None:
 )
 def test_length_groups_are_the_papers(text: str, words: int, group: str) -> None:
     assert (word_count(text), length_group(text)) == (words, group)
+
+
+@pytest.mark.parametrize(
+    ("query", "target", "share"),
+    [
+        ("Say: I LOVE you!", "i love you.", 1.0),
+        ("who do you love", "i love you", 2 / 3),
+        ("no no", "no no yes", 0.5),  # distinct words: 1 of 2
+        ("", "hi", 0.0),
+        ("hi", "?!", 0.0),
+    ],
+)
+def test_the_share_of_words_that_a_text_has(query: str, target: str, share: float) -> None:
+    assert share_of_words(target, query) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("I don\u2019t KNOW!", "i dont  know", True),
+        ("you love me", "me you love", False),
+        ("yes yes", "yes", False),
+        ("", "", False),  # no words are nobody's words
+        ("?!", "...", False),
+        ("", "hi", False),
+    ],
+)
+def test_two_texts_have_the_same_words_if_they_have_any(a: str, b: str, same: bool) -> None:
+    assert same_words(a, b) == same_words(b, a) == same
 
 
 def test_apostrophes_of_any_kind_are_one_sentence() -> None:

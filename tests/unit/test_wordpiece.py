@@ -33,6 +33,7 @@ def pieces(text: str, max_pieces: int = 20) -> list[str]:
         ("ab aq b", ["a", "##b", "[UNK]", "b"]),  # a word is cut whole or not at all
         ("a你b", ["a", "你", "b"]),
         ("a\u200bb\x00", ["a", "##b"]),  # characters without width are dropped
+        ("a\ufffdb", ["a", "##b"]),  # and what stands for bytes that were none
         ("a\u00a0\u2003b\t\n", ["a", "b"]),
         ("a$_b", ["a", "$", "_", "b"]),
         ("a" * 100, ["a", *["##a"] * 99]),

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from saywhat.errors import CorpusError
+from saywhat.text.whole import whole
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)")
 
@@ -39,8 +39,7 @@ def clean(message: str) -> str:
         >>> clean(" see  http://x.y/z now ")
         'see now'
     """
-    whole = _LONE_SURROGATE.sub("\ufffd", message)
-    return _SPACE.sub(" ", _LINK.sub(" ", whole)).strip()
+    return _SPACE.sub(" ", _LINK.sub(" ", whole(message))).strip()
 
 
 def sentences(message: str) -> list[str]:

@@ -42,7 +42,8 @@ def keyword_targets(
 
     Returns:
         Targets of the list ``keywords``, whose length group is the number of keywords and whose
-        text is the keywords in the order of the reply.
+        text is the keywords in the order of the reply; of replies that give the same ones, of the
+        first by spelling.
 
     Raises:
         CorpusError: a size has too few sets, and ``short`` is ``None``.
@@ -71,5 +72,5 @@ def _sets(replies: Iterable[list[str]], count: int, seed: int) -> list[str]:
         chosen = sorted(words, key=lambda word: fraction("keyword", seed, count, word, *words))
         kept = frozenset(chosen[:count])
         text = " ".join(word for word in words if word in kept)
-        distinct[kept] = min(text, distinct.get(kept, text))
+        distinct.setdefault(kept, text)
     return sorted(distinct.values(), key=lambda text: fraction("keywords", seed, text))

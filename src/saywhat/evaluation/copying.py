@@ -1,18 +1,18 @@
 """Copy rate: how much of the target stands in the query already.
 
 A chatbot that repeats what it is told can be made to say anything by saying it first. Such a query
-is a success by the letter, and tells its reader nothing; so what a query shares with its target is
-printed beside every rate. Compare it with what human queries share with the replies to them, which
-is not 0.
+is a success by the letter, and tells its reader nothing. A report says of each query what share of
+the target's words it holds (``echo``), and how many successes hold half or more; the rates of this
+module are in no report. Compare them with those of human queries and the replies to them, which are
+not 0.
 """
 
 import dataclasses
 from collections.abc import Sequence
 from typing import final
 
-from saywhat.evaluation.findings import echo
 from saywhat.records import Finding
-from saywhat.text.normalise import normalise
+from saywhat.text.normalise import normalise, share_of_words
 from saywhat.text.stopwords import content_words
 
 
@@ -62,7 +62,7 @@ def copying(query: str, target: str) -> Copying:
     wanted = content_words([target])
     held = set(normalise(query).split())
     return Copying(
-        words=echo(query, target),
+        words=share_of_words(target, query),
         content=sum(word in held for word in wanted) / len(wanted) if wanted else None,
         contained=_contains(normalise(query), normalise(target)),
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from saywhat.evaluation.success import reaches
 from saywhat.records import Attempt, Finding, Target
-from saywhat.text.normalise import normalise
+from saywhat.text.normalise import same_words, share_of_words
 
 
 def finding(
@@ -36,12 +36,11 @@ def finding(
     measured = [] if reason else _measured(attempts)
     if not measured:
         return _unmeasured(target, attempts, reason=reason or _why_unmeasured(attempts))
-    wanted = normalise(target.text)
     best_similarity = max(similarity for similarity, _, _ in measured)
     # a reordered reply also scores 1: an exact one among equals must not hide behind it
     _, best, reply = min(
         (item for item in measured if item[0] == best_similarity),
-        key=lambda item: (normalise(item[2]) != wanted, item[1].nth),
+        key=lambda item: (not same_words(item[2], target.text), item[1].nth),
     )
     successes = [
         attempt.nth for similarity, attempt, _ in measured if reaches(similarity, threshold)
@@ -55,24 +54,13 @@ def finding(
         query=best.query,
         reply=reply,
         similarity=best_similarity,
-        exact=bool(wanted) and normalise(reply) == wanted,
+        exact=same_words(reply, target.text),
         queries_to_first_success=min(successes, default=None),
         asked=_asked(attempts),
         failed=_failed(attempts),
-        echo=echo(best.query, target.text),
+        echo=share_of_words(target.text, best.query),
         seen=target.seen,
     )
-
-
-def echo(query: str, target: str) -> float:
-    """Give the share of the target's distinct words that the query already holds, in [0, 1].
-
-    Example:
-        >>> echo("say you love me", "I love you, you!")
-        0.6666666666666666
-    """
-    words = set(normalise(target).split())
-    return len(words & set(normalise(query).split())) / len(words) if words else 0.0
 
 
 def _measured(attempts: Sequence[Attempt]) -> list[tuple[float, Attempt, str]]:

@@ -5,7 +5,6 @@ as the agent. However, we have to retrain it for each targeted output". See ``se
 """
 
 import copy
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -14,13 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saywhat.errors import CheckpointError
-from saywhat.generators.policy import action_log_softmax, action_mask, query_log_prob
-from saywhat.nn.checkpoint import load_model, save_model
+from saywhat.generators.policy import action_log_probs, action_mask, query_log_prob
+from saywhat.nn.checkpoint import check_vocabulary, load_model, save_model
 from saywhat.nn.decoding import sample
 from saywhat.nn.language_model import LanguageModel
-from saywhat.nn.padding import right_pad, shift_right
 from saywhat.nn.steppers import Conditional
-from saywhat.text.vocabulary import PAD, Vocabulary
+from saywhat.text.vocabulary import Vocabulary
 
 _KIND = "language-model"
 
@@ -39,11 +37,7 @@ class QueryModel:
     """
 
     def __init__(self, network: LanguageModel, vocabulary: Vocabulary, *, max_tokens: int) -> None:
-        if network.size.vocabulary != len(vocabulary):
-            raise CheckpointError(
-                f"The network has {network.size.vocabulary} token ids, the vocabulary "
-                f"{len(vocabulary)}; they belong to different language models."
-            )
+        check_vocabulary(network, vocabulary)
         self.network, self.vocabulary, self.max_tokens = network, vocabulary, max_tokens
 
     @classmethod
@@ -99,37 +93,6 @@ class QueryModel:
         It is that of ``sample``: a query that it cannot draw has minus infinity.
         """
         mask = action_mask(labels, self.max_tokens)
-        features, _ = self.network.features(
-            shift_right(labels), self.network.null_memory(len(labels))
-        )
-        # (B, T, E) -> (A, E) -> (A, V)
-        logits = self.network.output(features[mask])
-        first = torch.zeros_like(mask)
-        first[:, 0] = True
-        return query_log_prob(action_log_softmax(logits, first[mask]), labels, mask)
-
-    @torch.no_grad()
-    def surprise(self, texts: Sequence[str], *, batch_size: int = 256) -> list[float]:
-        """Give each text's mean negative log-likelihood a token, in nats, the end included.
-
-        Words that the model does not know count as its unknown word; texts are cut to its longest.
-
-        Args:
-            texts: any.
-            batch_size: texts at a time.
-        """
-        self.network.eval()
-        found: list[float] = []
-        for start in range(0, len(texts), batch_size):
-            rows = [
-                self.vocabulary.encode(text, max_tokens=self.max_tokens)
-                for text in texts[start : start + batch_size]
-            ]
-            labels = right_pad(rows)
-            logits, _ = self.network.decode(
-                shift_right(labels), self.network.null_memory(len(rows))
-            )
-            chosen = torch.log_softmax(logits, -1).gather(-1, labels[..., None])[..., 0]
-            mask = labels != PAD
-            found += (-(chosen * mask).sum(-1) / mask.sum(-1)).tolist()
-        return found
+        memory = self.network.null_memory(len(labels))
+        log_probs = action_log_probs(self.network, memory, labels, mask)
+        return query_log_prob(log_probs, labels, mask)

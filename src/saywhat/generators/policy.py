@@ -1,13 +1,17 @@
 r"""The policy as a distribution over whole queries: the paper's equation (1), as pure functions.
 
-Axes: ``batch``, ``time``, ``vocab``.
+Axes: ``batch``, ``time``, ``actions`` (the marked positions of a batch), ``vocab``.
 """
+
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
+from saywhat.nn.encoder_decoder import EncoderDecoder, Memory
+from saywhat.nn.padding import shift_right
+from saywhat.text.vocabulary import EOS, NEVER_WRITTEN, PAD
 
 
 def action_log_softmax(
@@ -22,13 +26,37 @@ def action_log_softmax(
         first: which of them are the first of their query.
     """
     banned = torch.zeros(logits.shape[1], dtype=torch.bool)
-    banned[[PAD, BOS, UNK]] = True
+    banned[list(NEVER_WRITTEN)] = True
     at_first = banned.clone()
     at_first[EOS] = True
     masked = logits.float().masked_fill(
         torch.where(first[:, None], at_first, banned), float("-inf")
     )
     return torch.log_softmax(masked, dim=-1)
+
+
+def action_log_probs(
+    network: EncoderDecoder[Any],
+    memory: Memory,
+    labels: Int[Tensor, "batch time"],
+    mask: Bool[Tensor, "batch time"],
+) -> Float[Tensor, "actions vocab"]:
+    """Give the policy's log-probabilities at the marked positions only, row by row.
+
+    Half of a batch of queries is padding, and the output layer is most of the work.
+
+    Args:
+        network: the policy's.
+        memory: of what the queries are for, one a row.
+        labels: the queries.
+        mask: their actions.
+    """
+    features, _ = network.features(shift_right(labels), memory)
+    # (B, T, E) -> (A, E) -> (A, V)
+    logits = network.output(features[mask])
+    first = torch.zeros_like(mask)
+    first[:, 0] = True
+    return action_log_softmax(logits, first[mask])
 
 
 def action_mask(labels: Int[Tensor, "batch time"], max_tokens: int) -> Bool[Tensor, "batch time"]:

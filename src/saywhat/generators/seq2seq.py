@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import override
 
 from saywhat.errors import CheckpointError
 from saywhat.generators.base import Generator, Samples
-from saywhat.generators.policy import action_log_softmax, action_mask, query_log_prob
-from saywhat.nn.checkpoint import load_model, save_model
+from saywhat.generators.policy import action_log_probs, action_mask, query_log_prob
+from saywhat.nn.checkpoint import check_vocabulary, load_model, save_model
 from saywhat.nn.decoding import Beams, beam, greedy, sample
 from saywhat.nn.diverse_beam import diverse_beam
 from saywhat.nn.encoder_decoder import EncoderDecoder, Memory
-from saywhat.nn.padding import right_pad, shift_right
+from saywhat.nn.padding import right_pad
 from saywhat.nn.steppers import Conditional
 from saywhat.text.vocabulary import Vocabulary
 
@@ -37,17 +37,16 @@ class Seq2SeqGenerator(Generator):
         network: the network; shared, not copied.
         vocabulary: of targets and queries.
         max_tokens: the longest target read and the longest query written, in tokens.
+
+    Raises:
+        CheckpointError: network and vocabulary do not belong together.
     """
 
     def __init__(
         self, network: EncoderDecoder[Any], vocabulary: Vocabulary, *, max_tokens: int
     ) -> None:
         super().__init__()
-        if network.size.vocabulary != len(vocabulary):
-            raise CheckpointError(
-                f"The network has {network.size.vocabulary} token ids, "
-                f"the vocabulary {len(vocabulary)}; they belong to different generators."
-            )
+        check_vocabulary(network, vocabulary)
         self.network, self.vocabulary, self.max_tokens = network, vocabulary, max_tokens
 
     @classmethod
@@ -99,23 +98,6 @@ class Seq2SeqGenerator(Generator):
         if n == 1:
             return memory
         return memory.select(torch.arange(len(targets)).repeat_interleave(n))
-
-    def action_log_probs(
-        self,
-        memory: Memory,
-        labels: Int[Tensor, "batch time"],
-        mask: Bool[Tensor, "batch time"],
-    ) -> Float[Tensor, "actions vocab"]:
-        """Give the policy's log-probabilities at the marked positions only, row by row.
-
-        Half of a batch of queries is padding, and the output layer is most of the work.
-        """
-        features, _ = self.network.features(shift_right(labels), memory)
-        # (B, T, E) -> (A, E) -> (A, V)
-        logits = self.network.output(features[mask])
-        first = torch.zeros_like(mask)
-        first[:, 0] = True
-        return action_log_softmax(logits, first[mask])
 
     @override
     @torch.no_grad()
@@ -181,7 +163,8 @@ class Seq2SeqGenerator(Generator):
             )
         memory = self.memory(targets, len(labels) // len(targets))
         mask = action_mask(labels, self.max_tokens)
-        return query_log_prob(self.action_log_probs(memory, labels, mask), labels, mask)
+        log_probs = action_log_probs(self.network, memory, labels, mask)
+        return query_log_prob(log_probs, labels, mask)
 
     @override
     def encode_queries(self, queries: Sequence[str]) -> Int[Tensor, "batch time"]:

@@ -5,7 +5,6 @@ vocabulary, settings, hash). The description is written last: where it is, the w
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,18 +18,11 @@ from torch import Tensor
 from saywhat.errors import CheckpointError, CorpusError
 from saywhat.nn.encoder_decoder import EncoderDecoder
 from saywhat.nn.make import network_of_size
+from saywhat.runs.files import file_hash
 from saywhat.text.vocabulary import Vocabulary
 
 WEIGHTS: Final = "weights.safetensors"
 DESCRIPTION: Final = "model.json"
-
-
-def file_hash(path: Path) -> str:
-    """Give the SHA-256 of a file, in hex, or ``""`` when it is not there."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(data: Mapping[str, Any], path: Path) -> None:
@@ -96,6 +88,19 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], *, sour
         ) from error
 
 
+def check_vocabulary(network: EncoderDecoder[Any], vocabulary: Vocabulary) -> None:
+    """Make sure that a network has an id for each word, and a word for each id.
+
+    Raises:
+        CheckpointError: network and vocabulary do not belong together.
+    """
+    if network.size.vocabulary != len(vocabulary):
+        raise CheckpointError(
+            f"The network has {network.size.vocabulary} token ids, the vocabulary "
+            f"{len(vocabulary)}; they are of different models."
+        )
+
+
 def save_model(
     model: EncoderDecoder[Any],
     vocabulary: Vocabulary,
@@ -155,15 +160,14 @@ def load_model(
         # checkpoints had one architecture before they named it
         architecture = description.get("architecture", "lstm")
         model = network_of_size(architecture, description["size"])
-        if model.size.vocabulary != len(vocabulary):
-            raise CheckpointError(
-                f"{path} says {model.size.vocabulary} token ids and lists {len(vocabulary)}; "
-                "restore it."
-            )
     except (KeyError, TypeError, ValueError, RuntimeError, CorpusError) as error:
         raise CheckpointError(
             f"{path} does not describe a {kind}: {type(error).__name__} ({error})."
         ) from error
+    try:
+        check_vocabulary(model, vocabulary)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} contradicts itself; restore it. {error}") from error
     tensors = {name: tensor.float() for name, tensor in load_tensors(weights).items()}
     load_weights(model, tensors, source=weights)
     return model.eval(), vocabulary, description

@@ -93,8 +93,8 @@ class Beams:
 
     Attributes:
         tokens: ids, best first; padding follows the end symbol. *Shape:* (batch, beams, time).
-        scores: sum of log-probabilities over ``length ** length_penalty``; minus infinity where
-            there are fewer texts than beams. *Shape:* (batch, beams).
+        scores: sums of log-probabilities; minus infinity where there are fewer texts than beams.
+            *Shape:* (batch, beams).
     """
 
     tokens: Int[Tensor, "batch beams time"]
@@ -102,9 +102,7 @@ class Beams:
 
 
 @torch.no_grad()
-def beam(
-    stepper: Stepper, batch: int, *, beams: int, max_tokens: int, length_penalty: float = 0.0
-) -> Beams:
+def beam(stepper: Stepper, batch: int, *, beams: int, max_tokens: int) -> Beams:
     """Beam search over all rows of a batch at once.
 
     The stepper holds ``batch`` rows at the start and ``batch * beams`` from the second step on. A
@@ -116,7 +114,6 @@ def beam(
         batch: how many.
         beams: hypotheses kept for each.
         max_tokens: words at most, the end symbol not counted.
-        length_penalty: exponent of the length that the final scores are divided by.
     """
     first = ban(stepper.step(_start(batch)), end=True)
     vocab = first.shape[1]
@@ -129,14 +126,25 @@ def beam(
         if step < max_tokens:
             scores = ban(stepper.step(hypotheses.history[..., -1].reshape(-1)), end=False)
         else:
-            scores = _certain(EOS, batch * beams, vocab)
+            scores = certain(EOS, batch * beams, vocab)
         hypotheses, parents = _extend(hypotheses, scores.reshape(batch, beams, vocab))
         stepper.reorder((offsets * beams + parents).reshape(-1))
-    history, total = hypotheses.history, hypotheses.total
-    lengths = (history != PAD).sum(dim=-1).clamp(min=1)
-    ranks = total / lengths.to(total.dtype) ** length_penalty
-    order = ranks.argsort(dim=1, descending=True, stable=True)
-    return Beams(history.gather(1, order[..., None].expand_as(history)), ranks.gather(1, order))
+    return best_first(hypotheses.history, hypotheses.total)
+
+
+def best_first(
+    history: Int[Tensor, "batch beams time"], total: Float[Tensor, "batch beams"]
+) -> Beams:
+    """Rank hypotheses by their scores; equal ones stay in their order."""
+    order = total.argsort(dim=1, descending=True, stable=True)
+    return Beams(history.gather(1, order[..., None].expand_as(history)), total.gather(1, order))
+
+
+def certain(token: int, rows: int, vocab: int) -> Float[Tensor, "rows vocab"]:
+    """Give the log-probabilities of rows that can go on with one token only."""
+    log_probs = torch.full((rows, vocab), NEVER)
+    log_probs[:, token] = 0.0
+    return log_probs
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,7 +169,7 @@ def _extend(
     """Give the best continuations and, for each, the place of the hypothesis that it continues."""
     batch, beams, vocab = log_probs.shape
     # in place again: a finished hypothesis goes on with padding only, at no cost
-    log_probs[hypotheses.done] = _certain(PAD, 1, vocab)[0]
+    log_probs[hypotheses.done] = certain(PAD, 1, vocab)[0]
     # (B, K, V) -> (B, K*V) -> (B, K)
     candidates = log_probs.add_(hypotheses.total[..., None]).reshape(batch, -1)
     total, places = candidates.topk(beams, dim=-1)
@@ -213,12 +221,6 @@ def _draw(
     cumulative = scores.softmax(dim=-1).double().cumsum(dim=-1)
     # the first token whose sum exceeds the point: never one of probability 0
     return torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)[:, 0]
-
-
-def _certain(token: int, rows: int, vocab: int) -> Float[Tensor, "rows vocab"]:
-    log_probs = torch.full((rows, vocab), NEVER)
-    log_probs[:, token] = 0.0
-    return log_probs
 
 
 def _start(rows: int) -> Int[Tensor, " rows"]:

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from saywhat.nn.decoding import Beams
+from saywhat.nn.decoding import Beams, best_first, certain
 from saywhat.nn.steppers import NEVER, Stepper, ban
 from saywhat.text.vocabulary import BOS, EOS, PAD
 
@@ -78,18 +78,15 @@ def diverse_beam(
         if step < max_tokens:
             scores = ban(stepper.step(tokens.reshape(-1)), end=False)
         else:
-            scores = torch.full((batch * beams, first.shape[-1]), NEVER)
-            scores[:, EOS] = 0.0
+            scores = certain(EOS, batch * beams, first.shape[-1])
         # (B * K, V) -> one (B, K_g, V) for each group
         split = list(torch.split(scores.reshape(batch, beams, -1), sizes, dim=1))
         found = _choose(found, split, sizes, strength)
         starts = [sum(sizes[:number]) for number in range(len(sizes))]
         places = [start + group.parents for start, group in zip(starts, found, strict=True)]
         stepper.reorder((rows * beams + torch.cat(places, dim=1)).reshape(-1))
-    total = torch.cat([group.total for group in found], dim=1)
     history = torch.cat([group.history for group in found], dim=1)
-    order = total.argsort(dim=1, descending=True, stable=True)
-    return Beams(history.gather(1, order[..., None].expand_as(history)), total.gather(1, order))
+    return best_first(history, torch.cat([group.total for group in found], dim=1))
 
 
 def group_sizes(beams: int, groups: int) -> list[int]:
@@ -135,9 +132,7 @@ def _extend(
     vocab = log_probs.shape[-1]
     if group.history.shape[-1] > 0:
         # a finished hypothesis goes on with padding only, at no cost
-        only_padding = torch.full((vocab,), NEVER)
-        only_padding[PAD] = 0.0
-        log_probs = torch.where(group.done[..., None], only_padding, log_probs)
+        log_probs = torch.where(group.done[..., None], certain(PAD, 1, vocab), log_probs)
     candidates = group.total[..., None] + log_probs
     # a vocabulary smaller than the group leaves hypotheses that are dead from here
     missing = max(0, size - candidates[0].numel())

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from saywhat.text.vocabulary import PAD
 
@@ -57,10 +58,14 @@ class EncoderDecoder(nn.Module, abc.ABC, Generic[M]):
 
     Attributes:
         size: shapes.
+        embedding: of the words that are read, of those that are written, and of the output layer.
+        output_bias: of the output layer. *Shape:* (vocab,).
         multi_turn: whether it reads the turns before the last one.
     """
 
     size: Size
+    embedding: nn.Embedding
+    output_bias: nn.Parameter
     multi_turn: ClassVar[bool] = False
 
     @property
@@ -92,9 +97,9 @@ class EncoderDecoder(nn.Module, abc.ABC, Generic[M]):
     ) -> tuple[Float[Tensor, "batch time embedding"], M]:
         """Run the decoder up to the output layer, which costs more than all the rest."""
 
-    @abc.abstractmethod
     def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
         """Give the logits of features."""
+        return functional.linear(features, self.embedding.weight, self.output_bias)
 
     def decode(
         self, inputs: Int[Tensor, "batch time"], memory: M

@@ -1,4 +1,4 @@
-"""The parts that HRED and VHRED share: an encoder over turns, and a decoder under a condition.
+"""What HRED and VHRED share: an encoder over turns, and a decoder under a condition.
 
 All of the encoder is without bias and padded on the left, turns as well as words: a padded step
 keeps a state at exactly zero, so padding and absent turns leave no trace.
@@ -7,16 +7,16 @@ keeps a state at exactly zero, so padding and absent turns leave no trace.
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from typing_extensions import override
 
-from saywhat.nn.encoder_decoder import embed_source
+from saywhat.nn.encoder_decoder import EncoderDecoder, embed_source
 from saywhat.nn.padding import left_pad
-from saywhat.nn.recurrent import gru_step
+from saywhat.nn.recurrent import run_gru
 from saywhat.text.vocabulary import EOS, PAD
 
 EMBEDDING_DEVIATION: Final = 0.1
@@ -73,9 +73,7 @@ class TurnEncoder(nn.Module):
         self, source: Int[Tensor, "batch source"], embedding: nn.Embedding
     ) -> Float[Tensor, "batch hidden"]:
         """Read single turns, padded on the left."""
-        _, hidden = self.words(self.dropout(embed_source(embedding, source)))
-        summaries: Tensor = hidden[-1]
-        return summaries
+        return self._read(embed_source(embedding, source))
 
     @override
     def forward(
@@ -84,23 +82,34 @@ class TurnEncoder(nn.Module):
         """Read conversations; absent turns stand first and are all padding."""
         batch, turns, _ = source.shape
         flat = source.flatten(0, 1)
+        embedded = embed_source(embedding, flat)
         if turns > 1 and torch.is_grad_enabled():
-            summaries = self._summarise_by_length(flat, embedding, batch)
+            summaries = self._read_by_length(flat, embedded, batch)
         else:
-            summaries = self.summarise(flat, embedding)
+            summaries = self._read(embedded)
         # (B * turns, H) -> (B, turns, H) -> (1, B, H)
         _, hidden = self.turns(self.dropout(summaries.reshape(batch, turns, -1)))
         context: Tensor = hidden[0]
         return context
 
-    def _summarise_by_length(
-        self, source: Int[Tensor, "rows source"], embedding: nn.Embedding, size: int
+    def _read(
+        self, embedded: Float[Tensor, "rows source embedding"]
+    ) -> Float[Tensor, "rows hidden"]:
+        _, hidden = self.words(self.dropout(embedded))
+        summaries: Tensor = hidden[-1]
+        return summaries
+
+    def _read_by_length(
+        self,
+        source: Int[Tensor, "rows source"],
+        embedded: Float[Tensor, "rows source embedding"],
+        size: int,
     ) -> Float[Tensor, "rows hidden"]:
         # the turns of a conversation differ in length: half of the steps would be padding
         lengths = (source != PAD).sum(dim=1)
         order = lengths.argsort()
         parts = [
-            self.summarise(source[rows, -max(1, int(lengths[rows[-1]])) :], embedding)
+            self._read(embedded[rows, -max(1, int(lengths[rows[-1]])) :])
             for rows in torch.split(order, size)
         ]
         return torch.cat(parts)[order.argsort()]
@@ -153,12 +162,43 @@ class ConditionedDecoder(nn.Module):
         """Run over words; gives features and the memory to go on from."""
         told = memory.condition[:, None].expand(-1, embedded.shape[1], -1)
         inputs = torch.cat([self.dropout(embedded), told], dim=-1)
-        if inputs.shape[1] == 1 and not torch.is_grad_enabled():
-            outputs, hidden = gru_step(self.cells, inputs[:, 0], memory.hidden)
-        else:
-            outputs, hidden = self.cells(inputs, memory.hidden)
+        outputs, hidden = run_gru(self.cells, inputs, memory.hidden)
         features = self.dropout(torch.tanh(self.project(outputs)))
         return features, ConditionedMemory(hidden, memory.condition)
+
+
+class Hierarchical(EncoderDecoder[ConditionedMemory]):
+    """What HRED and VHRED have in common.
+
+    Attributes:
+        encoder: over turns.
+        decoder: told what the encoder makes of them.
+    """
+
+    encoder: TurnEncoder
+    decoder: ConditionedDecoder
+    multi_turn: ClassVar[bool] = True
+
+    @override
+    def pad(
+        self, sources: Sequence[list[int]], *, width: int = 0
+    ) -> Int[Tensor, "batch turns source"]:
+        return pad_turns(sources, width=width)
+
+    @override
+    def null_memory(self, rows: int) -> ConditionedMemory:
+        return self.decoder.nothing(rows)
+
+    @override
+    def forget(self, memory: ConditionedMemory, rows: Bool[Tensor, " batch"]) -> ConditionedMemory:
+        return memory.forget(rows)
+
+    @override
+    def features(
+        self, inputs: Int[Tensor, "batch time"], memory: ConditionedMemory
+    ) -> tuple[Float[Tensor, "batch time embedding"], ConditionedMemory]:
+        features, memory = self.decoder(self.embedding(inputs), memory)
+        return features, memory
 
 
 def split_turns(source: Sequence[int]) -> list[list[int]]:
@@ -191,8 +231,9 @@ def initialise(module: nn.Module, rng: torch.Generator) -> None:
     """Draw weights that keep signals at their size through the levels of the hierarchy.
 
     Uniform for inputs (Glorot and Bengio, 2010), orthogonal from state to state (Saxe et al.,
-    2014), normal for embeddings; biases are 0. With the small weights of the other recurrent
-    networks a context begins as a thousandth of a word, and is learned very late.
+    2014), normal for embeddings; biases and the padding's embedding are 0. With the small weights
+    of the other recurrent networks a context begins as a thousandth of a word, and is learned very
+    late.
     """
     with torch.no_grad():
         for name, parameter in module.named_parameters():
@@ -200,6 +241,7 @@ def initialise(module: nn.Module, rng: torch.Generator) -> None:
                 parameter.zero_()
             elif name.endswith("embedding.weight"):
                 parameter.normal_(0.0, EMBEDDING_DEVIATION, generator=rng)
+                parameter[PAD].zero_()
             elif "weight_hh" in name:
                 for gate in parameter.chunk(3):
                     nn.init.orthogonal_(gate, generator=rng)

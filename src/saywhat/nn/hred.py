@@ -11,22 +11,19 @@ decoder is conditioned on what the second one knows after the last turn. Departu
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
-from saywhat.nn.encoder_decoder import EncoderDecoder
 from saywhat.nn.hierarchy import (
     ConditionedDecoder,
     ConditionedMemory,
+    Hierarchical,
     TurnEncoder,
     initialise,
-    pad_turns,
 )
 from saywhat.text.vocabulary import PAD
 
@@ -49,7 +46,7 @@ class HredSize:
 
 
 @final
-class Hred(EncoderDecoder[ConditionedMemory]):
+class Hred(Hierarchical):
     """The hierarchical network.
 
     Args:
@@ -66,7 +63,6 @@ class Hred(EncoderDecoder[ConditionedMemory]):
     """
 
     size: HredSize
-    multi_turn: ClassVar[bool] = True
 
     def __init__(self, size: HredSize, *, dropout: float, rng: torch.Generator) -> None:
         super().__init__()
@@ -78,9 +74,6 @@ class Hred(EncoderDecoder[ConditionedMemory]):
         )
         self.output_bias = nn.Parameter(torch.zeros(size.vocabulary))
         initialise(self, rng)
-        with torch.no_grad():
-            self.embedding.weight[PAD].zero_()
-            self.output_bias.zero_()
 
     @property
     @override
@@ -88,30 +81,5 @@ class Hred(EncoderDecoder[ConditionedMemory]):
         return "hred"
 
     @override
-    def pad(
-        self, sources: Sequence[list[int]], *, width: int = 0
-    ) -> Int[Tensor, "batch turns source"]:
-        return pad_turns(sources, width=width)
-
-    @override
     def encode(self, source: Int[Tensor, "batch turns source"]) -> ConditionedMemory:
         return self.decoder.start(self.encoder(source, self.embedding))
-
-    @override
-    def null_memory(self, rows: int) -> ConditionedMemory:
-        return self.decoder.nothing(rows)
-
-    @override
-    def forget(self, memory: ConditionedMemory, rows: Bool[Tensor, " batch"]) -> ConditionedMemory:
-        return memory.forget(rows)
-
-    @override
-    def features(
-        self, inputs: Int[Tensor, "batch time"], memory: ConditionedMemory
-    ) -> tuple[Float[Tensor, "batch time embedding"], ConditionedMemory]:
-        features, memory = self.decoder(self.embedding(inputs), memory)
-        return features, memory
-
-    @override
-    def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
-        return functional.linear(features, self.embedding.weight, self.output_bias)

@@ -6,20 +6,17 @@ those trains and decodes it too.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final, final
+from typing import final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
 from saywhat.nn.encoder_decoder import EncoderDecoder
 from saywhat.nn.padding import left_pad
-from saywhat.nn.recurrent import lstm_step
+from saywhat.nn.recurrent import run_lstm, uniform_
 from saywhat.text.vocabulary import PAD
-
-_INIT_RANGE: Final = 0.08
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,11 +86,7 @@ class LanguageModel(EncoderDecoder[TextState]):
         self.project = nn.Linear(size.hidden, size.embedding)
         self.output_bias = nn.Parameter(torch.zeros(size.vocabulary))
         self.dropout = nn.Dropout(dropout)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.uniform_(-_INIT_RANGE, _INIT_RANGE, generator=rng)
-            self.embedding.weight[PAD].zero_()
-            self.output_bias.zero_()
+        uniform_(self, rng)
 
     @property
     @override
@@ -123,14 +116,5 @@ class LanguageModel(EncoderDecoder[TextState]):
         self, inputs: Int[Tensor, "batch time"], memory: TextState
     ) -> tuple[Float[Tensor, "batch time embedding"], TextState]:
         embedded = self.dropout(self.embedding(inputs))
-        if inputs.shape[1] == 1 and not torch.is_grad_enabled():
-            outputs, hidden, cell = lstm_step(
-                self.decoder, embedded[:, 0], memory.hidden, memory.cell
-            )
-        else:
-            outputs, (hidden, cell) = self.decoder(embedded, (memory.hidden, memory.cell))
+        outputs, hidden, cell = run_lstm(self.decoder, embedded, memory.hidden, memory.cell)
         return self.dropout(torch.tanh(self.project(outputs))), TextState(hidden, cell)
-
-    @override
-    def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
-        return functional.linear(features, self.embedding.weight, self.output_bias)

@@ -157,7 +157,7 @@ class Attention(nn.Module):
 
 @final
 class ParlaiSeq2Seq(nn.Module):
-    """The network; ``load_parlai`` fills it.
+    """The network; ``parlai_checkpoint.build`` fills it.
 
     Args:
         shape: shapes and version.

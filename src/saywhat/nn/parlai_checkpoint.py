@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,15 +49,25 @@ _LAST_NAMES: Final = _NAMES | {
 }
 
 
-def read_states(path: Path) -> tuple[dict[str, Tensor], int]:
+class ParlaiStates(NamedTuple):
+    """What a checkpoint file holds.
+
+    Attributes:
+        tensors: by ParlAI's names, still as they are in the file.
+        longest: tokens of the longest label that training saw (1 if the file does not tell).
+        mapped: whether the tensors are in the file rather than in memory.
+    """
+
+    tensors: dict[str, Tensor]
+    longest: int
+    mapped: bool
+
+
+def read_states(path: Path) -> ParlaiStates:
     """Read a checkpoint file.
 
     Args:
         path: the model file.
-
-    Returns:
-        The tensors by ParlAI's names, still as they are in the file, and the length of the longest
-        label that training saw (1 if the file does not tell).
 
     Raises:
         CheckpointError: the file is missing, damaged, holds more than data, or is no checkpoint.
@@ -70,6 +80,7 @@ def read_states(path: Path) -> tuple[dict[str, Tensor], int]:
             f"{torch.__version__}: upgrade it."
         )
     form = _form(path)
+    mapped = form == "zip"
     if form == "tar":
         raise CheckpointError(
             f"{path} is in the tar format of PyTorch before 0.1.10, which cannot be read without "
@@ -78,9 +89,7 @@ def read_states(path: Path) -> tuple[dict[str, Tensor], int]:
     try:
         with warnings.catch_warnings(action="ignore"):  # of damage, which is told below
             # mapped, so that an optimiser's state is never brought into memory
-            states: Any = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=form == "zip"
-            )
+            states: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except UnpicklingError as error:
         problem = " ".join(str(error).split())
         raise CheckpointError(
@@ -102,7 +111,7 @@ def read_states(path: Path) -> tuple[dict[str, Tensor], int]:
     longest = states.get("longest_label", 1)
     if type(longest) is not int or not 1 <= longest <= 100_000:
         raise CheckpointError(f"'longest_label' in {path} is not a number from 1 to 100,000.")
-    return dict(model), longest
+    return ParlaiStates(dict(model), longest, mapped)
 
 
 def is_legacy(tensors: Mapping[str, Tensor], path: Path) -> bool:
@@ -158,17 +167,18 @@ def check_shared(
             )
 
 
-def build(shape: ParlaiShape, tensors: Mapping[str, Tensor], path: Path) -> ParlaiSeq2Seq:
+def build(shape: ParlaiShape, states: ParlaiStates, path: Path) -> ParlaiSeq2Seq:
     """Make the network, in single precision and evaluation mode.
 
     Args:
         shape: what the checkpoint's options say.
-        tensors: by ParlAI's names.
+        states: what the file holds.
         path: the model file, for messages.
 
     Raises:
         CheckpointError: names, shapes or values do not fit; the message tells which.
     """
+    tensors = states.tensors
     start = tensors.get("START")
     if start is None or start.shape != (1,) or start.dtype != torch.long or int(start) != 1:
         raise CheckpointError(f"Expected the start symbol of the model in {path} to be token 1.")
@@ -183,8 +193,9 @@ def build(shape: ParlaiShape, tensors: Mapping[str, Tensor], path: Path) -> Parl
                 f"The weights in {path} do not fit the options beside it: {'; '.join(problems)}."
             )
         copies: dict[tuple[int, torch.Size], Tensor] = {}
-        mapped = _form(path) == "zip"
-        weights = {our: _copy(tensors[name], copies, always=mapped) for our, name in names.items()}
+        weights = {
+            our: _copy(tensors[name], copies, always=states.mapped) for our, name in names.items()
+        }
     except (RuntimeError, MemoryError) as error:
         raise CheckpointError(
             f"The weights in {path} cannot be brought into memory ({error!s:.200})."

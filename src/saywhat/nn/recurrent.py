@@ -1,12 +1,65 @@
-"""Single steps of recurrent layers, written out.
+"""Recurrent layers: their small uniform start, and single steps of them written out.
 
 The fused kernels pack their weights anew in each call, which costs more than one step.
 """
+
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from saywhat.nn.encoder_decoder import EncoderDecoder
+from saywhat.text.vocabulary import PAD
+
+_INIT_RANGE: Final = 0.08
+
+
+@torch.no_grad()
+def uniform_(network: EncoderDecoder[Any], rng: torch.Generator) -> None:
+    """Draw weights uniformly from [-0.08, 0.08] (Sutskever et al., 2014).
+
+    The padding's embedding and the bias of the output layer are 0.
+    """
+    for parameter in network.parameters():
+        parameter.uniform_(-_INIT_RANGE, _INIT_RANGE, generator=rng)
+    network.embedding.weight[PAD].zero_()
+    network.output_bias.zero_()
+
+
+def run_lstm(
+    lstm: nn.LSTM,
+    inputs: Float[Tensor, "batch time units"],
+    hidden: Float[Tensor, "layers batch hidden"],
+    cell: Float[Tensor, "layers batch hidden"],
+) -> tuple[
+    Float[Tensor, "batch time hidden"],
+    Float[Tensor, "layers batch hidden"],
+    Float[Tensor, "layers batch hidden"],
+]:
+    """Run all layers over all steps, in the faster way; gives outputs, hidden and cell."""
+    if _is_one_step(inputs):
+        return lstm_step(lstm, inputs[:, 0], hidden, cell)
+    outputs, (hidden, cell) = lstm(inputs, (hidden, cell))
+    return outputs, hidden, cell
+
+
+def run_gru(
+    gru: nn.GRU,
+    inputs: Float[Tensor, "batch time units"],
+    hidden: Float[Tensor, "layers batch hidden"],
+) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "layers batch hidden"]]:
+    """Run all layers over all steps, in the faster way; gives outputs and hidden."""
+    if _is_one_step(inputs):
+        return gru_step(gru, inputs[:, 0], hidden)
+    outputs, hidden = gru(inputs, hidden)
+    return outputs, hidden
+
+
+def _is_one_step(inputs: Float[Tensor, "batch time units"]) -> bool:
+    """Whether what is written out below will do: it has no dropout, which comes with gradients."""
+    return inputs.shape[1] == 1 and not torch.is_grad_enabled()
 
 
 def lstm_step(

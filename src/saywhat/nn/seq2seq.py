@@ -18,20 +18,17 @@ Axes: ``batch``, ``source`` (encoder time), ``time`` (decoder time), ``vocab``, 
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final, Literal, final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
 from saywhat.nn.encoder_decoder import EncoderDecoder, embed_source, regrouped
 from saywhat.nn.padding import left_pad
-from saywhat.nn.recurrent import gru_step, lstm_step
+from saywhat.nn.recurrent import run_gru, run_lstm, uniform_
 from saywhat.text.vocabulary import PAD
-
-_INIT_RANGE: Final = 0.08
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,11 +121,7 @@ class Seq2Seq(EncoderDecoder[RecurrentMemory]):
         self.project = nn.Linear(features, size.embedding)
         self.output_bias = nn.Parameter(torch.zeros(size.vocabulary))
         self.dropout = nn.Dropout(dropout)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.uniform_(-_INIT_RANGE, _INIT_RANGE, generator=rng)
-            self.embedding.weight[PAD].zero_()
-            self.output_bias.zero_()
+        uniform_(self, rng)
 
     @property
     @override
@@ -171,25 +164,17 @@ class Seq2Seq(EncoderDecoder[RecurrentMemory]):
         self, inputs: Int[Tensor, "batch time"], memory: RecurrentMemory
     ) -> tuple[Float[Tensor, "batch time embedding"], RecurrentMemory]:
         embedded = self.dropout(self.embedding(inputs))
-        if inputs.shape[1] == 1 and not torch.is_grad_enabled():
-            outputs, hidden, cell = self._single_step(embedded[:, 0], memory)
-        else:
-            lstm = self.size.cell == "lstm"
-            state = (memory.hidden, memory.cell) if lstm else memory.hidden
-            outputs, hidden, cell = _split(*self.decoder(embedded, state))
+        outputs, hidden, cell = self._run(embedded, memory)
         projected = torch.tanh(self.project(self._with_context(outputs, memory)))
         return self.dropout(projected), RecurrentMemory(hidden, cell, memory.outputs, memory.mask)
 
-    @override
-    def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
-        return functional.linear(features, self.embedding.weight, self.output_bias)
-
-    def _single_step(
-        self, inputs: Float[Tensor, "batch embedding"], memory: RecurrentMemory
+    def _run(
+        self, inputs: Float[Tensor, "batch time embedding"], memory: RecurrentMemory
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the decoder's layers; gives outputs, hidden and cell."""
         if isinstance(self.decoder, nn.LSTM):
-            return lstm_step(self.decoder, inputs, memory.hidden, memory.cell)
-        return *gru_step(self.decoder, inputs, memory.hidden), memory.cell
+            return run_lstm(self.decoder, inputs, memory.hidden, memory.cell)
+        return *run_gru(self.decoder, inputs, memory.hidden), memory.cell
 
     def _with_context(
         self, outputs: Float[Tensor, "batch time hidden"], memory: RecurrentMemory

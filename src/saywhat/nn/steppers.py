@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saywhat.nn.encoder_decoder import EncoderDecoder, Memory
-from saywhat.text.vocabulary import BOS, EOS, PAD, UNK
+from saywhat.text.vocabulary import EOS, NEVER_WRITTEN
 
 NEVER: Final = float("-inf")
 
@@ -109,5 +109,5 @@ class AntiLanguageModel:
 def ban(scores: Float[Tensor, "rows vocab"], *, end: bool) -> Float[Tensor, "rows vocab"]:
     """Rule out, in place, the symbols that are never written, and the end symbol if ``end``."""
     # a copy of (beams x vocabulary) costs as much as the softmax
-    scores[:, [PAD, BOS, UNK, *([EOS] if end else [])]] = NEVER
+    scores[:, [*NEVER_WRITTEN, *([EOS] if end else [])]] = NEVER
     return scores

@@ -24,7 +24,6 @@ from typing import cast, final
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
 from saywhat.nn.attention import Attention, KeysValues, sinusoids
@@ -269,10 +268,6 @@ class Transformer(EncoderDecoder[TransformerMemory]):
             past.append(extended)
         features = self.project(self.decoder_norm(x))
         return self.dropout(features), TransformerMemory(memory.given, memory.mask, tuple(past))
-
-    @override
-    def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
-        return functional.linear(features, self.embedding.weight, self.output_bias)
 
     def _enter(
         self, embedded: Float[Tensor, "batch time embedding"], places: Int[Tensor, "batch time"]

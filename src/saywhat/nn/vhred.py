@@ -13,22 +13,19 @@ or a draw from it. Departures from the paper, besides those of ``hred``:
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import ClassVar, Final, final
+from typing import Final, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 from typing_extensions import override
 
-from saywhat.nn.encoder_decoder import EncoderDecoder
 from saywhat.nn.hierarchy import (
     ConditionedDecoder,
     ConditionedMemory,
+    Hierarchical,
     TurnEncoder,
     initialise,
-    pad_turns,
 )
 from saywhat.nn.padding import right_to_left
 from saywhat.text.vocabulary import PAD
@@ -111,7 +108,7 @@ class GaussianOf(nn.Module):
 
 
 @final
-class Vhred(EncoderDecoder[ConditionedMemory]):
+class Vhred(Hierarchical):
     """The hierarchical network with a latent variable; it is ``Variational``.
 
     The condition of its decoder is the context, then ``z``.
@@ -123,7 +120,6 @@ class Vhred(EncoderDecoder[ConditionedMemory]):
     """
 
     size: VhredSize
-    multi_turn: ClassVar[bool] = True
 
     def __init__(self, size: VhredSize, *, dropout: float, rng: torch.Generator) -> None:
         super().__init__()
@@ -144,19 +140,11 @@ class Vhred(EncoderDecoder[ConditionedMemory]):
         with torch.no_grad():
             for part in (self.prior, self.posterior):
                 part.both.bias.chunk(2)[1].fill_(FIRST_LOG_VARIANCE)
-            self.embedding.weight[PAD].zero_()
-            self.output_bias.zero_()
 
     @property
     @override
     def architecture(self) -> str:
         return "vhred"
-
-    @override
-    def pad(
-        self, sources: Sequence[list[int]], *, width: int = 0
-    ) -> Int[Tensor, "batch turns source"]:
-        return pad_turns(sources, width=width)
 
     @override
     def encode(self, source: Int[Tensor, "batch turns source"]) -> ConditionedMemory:
@@ -180,25 +168,6 @@ class Vhred(EncoderDecoder[ConditionedMemory]):
         """See ``Variational``."""
         context = self._context(memory)
         return self._told(context, self.prior(context).at(noise))
-
-    @override
-    def null_memory(self, rows: int) -> ConditionedMemory:
-        return self.decoder.nothing(rows)
-
-    @override
-    def forget(self, memory: ConditionedMemory, rows: Bool[Tensor, " batch"]) -> ConditionedMemory:
-        return memory.forget(rows)
-
-    @override
-    def features(
-        self, inputs: Int[Tensor, "batch time"], memory: ConditionedMemory
-    ) -> tuple[Float[Tensor, "batch time embedding"], ConditionedMemory]:
-        features, memory = self.decoder(self.embedding(inputs), memory)
-        return features, memory
-
-    @override
-    def output(self, features: Float[Tensor, "*rows embedding"]) -> Float[Tensor, "*rows vocab"]:
-        return functional.linear(features, self.embedding.weight, self.output_bias)
 
     def _context(self, memory: ConditionedMemory) -> Float[Tensor, "batch hidden"]:
         return memory.condition[:, : self.size.hidden]

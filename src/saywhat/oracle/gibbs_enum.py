@@ -29,7 +29,7 @@ from torch import Tensor
 from saywhat.config import OracleSettings
 from saywhat.interfaces import Similarity
 from saywhat.oracle.white_box import Goal, WhiteBox
-from saywhat.text.normalise import normalise
+from saywhat.text.normalise import same_words
 from saywhat.text.vocabulary import SPECIALS, UNK
 
 NAME: Final = "oracle-gibbs-enum"
@@ -143,10 +143,9 @@ class _Asked:
         replies = list(self._ask(fresh))
         self._replies |= zip(fresh, replies, strict=True)
         known = [(q, r) for q, r in zip(fresh, replies, strict=True) if r is not None]
-        wanted = normalise(self.target)
         scores = self._similarity.score([reply for _, reply in known], [self.target] * len(known))
         for (query, reply), score in zip(known, scores, strict=True):
-            exact = bool(wanted) and normalise(reply) == wanted
+            exact = same_words(reply, self.target)
             if self.best is None or (exact, score) > (self.best[1], self.best[0]):
                 self.best = (score, exact, query, reply)
 

@@ -18,19 +18,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, final
 
-import pydantic
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from saywhat.config import DecodingSettings
 from saywhat.errors import CheckpointError
-from saywhat.nn.checkpoint import load_model
+from saywhat.nn.chatbot_checkpoint import check_context, load_chatbot
+from saywhat.nn.checkpoint import check_vocabulary
 from saywhat.nn.encoder_decoder import EncoderDecoder
 from saywhat.nn.padding import shift_right
 from saywhat.nn.steppers import NEVER
 from saywhat.records import Pair
-from saywhat.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from saywhat.text.vocabulary import EOS, NEVER_WRITTEN, UNK, Vocabulary
 
 Objective = Literal["margin", "likelihood"]
 
@@ -86,20 +86,21 @@ class WhiteBox:
         decoding: how it writes.
 
     Raises:
-        CheckpointError: network and vocabulary do not belong together.
+        CheckpointError: network, vocabulary and decoding settings do not belong together, or the
+            chatbot draws its replies: it then has none that a query is sure to get.
     """
 
     def __init__(
         self, network: EncoderDecoder[Any], vocabulary: Vocabulary, decoding: DecodingSettings
     ) -> None:
-        embedding = network.embedding
-        if not isinstance(embedding, nn.Embedding) or len(vocabulary) != embedding.num_embeddings:
+        check_vocabulary(network, vocabulary)
+        check_context(decoding, network)
+        if decoding.temperature > 0:
             raise CheckpointError(
-                "The network's embedding does not have a row for each of the vocabulary's "
-                f"{len(vocabulary)} ids."
+                "decoding.temperature: expected 0, since an oracle can tell only of a chatbot that "
+                f"always gives a query the same reply; got {decoding.temperature:g}."
             )
-        self._network, self._embedding = network.eval(), embedding
-        self.vocabulary, self.decoding = vocabulary, decoding
+        self._network, self.vocabulary, self.decoding = network.eval(), vocabulary, decoding
         self._context = [
             token for turn in decoding.context for token in self._ids(turn)
         ]  # each turn with its end symbol
@@ -109,21 +110,15 @@ class WhiteBox:
         """Open a chatbot checkpoint.
 
         Raises:
-            CheckpointError: the folder does not hold one.
+            CheckpointError: the folder does not hold one, or it draws its replies.
         """
-        network, vocabulary, description = load_model(folder, kind="chatbot")
-        try:
-            decoding = DecodingSettings.model_validate(description.get("decoding"))
-        except pydantic.ValidationError as error:
-            raise CheckpointError(
-                f"Expected the decoding settings of a chatbot in {folder}: {error.errors()[0]}."
-            ) from error
-        return cls(network, vocabulary, decoding)
+        found = load_chatbot(folder)
+        return cls(found.model, found.vocabulary, found.settings)
 
     @property
     def embeddings(self) -> Float[Tensor, "vocab embedding"]:
         """The word embeddings that queries enter through."""
-        return self._embedding.weight.detach()
+        return self._network.embedding.weight.detach()
 
     def encode(self, query: str) -> list[int]:
         """Give a query's words as ids, without an end symbol."""
@@ -160,7 +155,7 @@ class WhiteBox:
         prior = torch.log_softmax(logits[0].float(), dim=-1)
         lowest = self.decoding.anti_lm_floor
         writable = torch.ones(time, vocab, dtype=torch.bool)
-        writable[:, [PAD, BOS, UNK]] = False
+        writable[:, list(NEVER_WRITTEN)] = False
         writable[0, EOS] = False
         return Goal(
             labels,
@@ -205,7 +200,7 @@ class WhiteBox:
             entered.append(output.detach().requires_grad_())
             return entered[0]
 
-        hook = self._embedding.register_forward_hook(enter)
+        hook = self._network.embedding.register_forward_hook(enter)
         padded = self._pad(queries)
         try:
             with torch.enable_grad():
@@ -213,8 +208,9 @@ class WhiteBox:
         finally:
             hook.remove()
         (slopes,) = torch.autograd.grad(objective, entered)
-        # the query is the last turn, padded on the left, and ends with the end symbol
-        slopes = slopes.flatten(1, -2)
+        # the query is the last turn, padded on the left, and ends with the end symbol;
+        # (B * turns, S, E) or (B, S, E) -> (B, turns * S, E)
+        slopes = slopes.reshape(len(queries), -1, slopes.shape[-1])
         return [row[-1 - len(query) : -1] for row, query in zip(slopes, queries, strict=True)]
 
     def _ids(self, text: str) -> list[int]:

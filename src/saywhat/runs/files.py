@@ -1,6 +1,7 @@
-"""Files that are never half-written, private folders, and a lock that ends with its process."""
+"""Files that are never half-written, their hashes, private folders, and a lock on one."""
 
 import fcntl
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -9,6 +10,18 @@ from saywhat.errors import SetupError
 
 LOCK = ".lock"
 _SUFFIX = ".tmp"
+
+
+def file_hash(path: Path) -> str:
+    """Give the SHA-256 of a file, in hex, or ``""`` when it is not there.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -14,7 +14,8 @@ What the paper leaves open, decided here:
    draw, Adam from its start for each target.
 2. A query is asked once. When it is drawn again its reward is known, and costs nothing.
 3. When it has nothing new to say, it begins again from the pre-trained model, with what is left of
-   the budget. It stops early when a reply is the target word for word.
+   the budget. It stops early when a reply is the target word for word, and when it has nothing new
+   to say although it has just begun again: then what is left of the budget is not used.
 """
 
 import random
@@ -30,7 +31,7 @@ from saywhat.config import AgentSettings
 from saywhat.generators.language_model import QueryModel
 from saywhat.interfaces import Ask
 from saywhat.records import Attempt, Target
-from saywhat.text.normalise import normalise
+from saywhat.text.normalise import same_words
 from saywhat.training import losses
 from saywhat.training.language_model import cached_language_model
 
@@ -121,5 +122,4 @@ class _Learner:
 
 
 def _is_hit(attempt: Attempt) -> bool:
-    wanted = normalise(attempt.target)
-    return attempt.reply is not None and bool(wanted) and normalise(attempt.reply) == wanted
+    return attempt.reply is not None and same_words(attempt.reply, attempt.target)

@@ -10,7 +10,7 @@ It is directed: swapping reply and target changes the score.
 from collections.abc import Sequence
 from typing import final
 
-from saywhat.text.normalise import normalise
+from saywhat.text.normalise import normalise, share_of_words
 
 
 @final
@@ -40,13 +40,10 @@ class Contains:
             raise ValueError(
                 f"Expected as many replies as targets, got {len(replies)} and {len(targets)}."
             )
-        return [_share(reply, target) for reply, target in zip(replies, targets, strict=True)]
+        return [
+            share_of_words(target, reply) for reply, target in zip(replies, targets, strict=True)
+        ]
 
     def measurable(self, text: str) -> bool:
         """Whether the text has a word."""
         return bool(normalise(text))
-
-
-def _share(reply: str, target: str) -> float:
-    wanted = set(normalise(target).split())
-    return len(wanted & set(normalise(reply).split())) / len(wanted) if wanted else 0.0

@@ -6,7 +6,7 @@ Never a training reward (it is almost always 0) but the judge that cannot be fla
 from collections.abc import Sequence
 from typing import final
 
-from saywhat.text.normalise import normalise
+from saywhat.text.normalise import normalise, same_words
 
 
 @final
@@ -33,8 +33,7 @@ class Exact:
             raise ValueError(
                 f"Expected as many replies as targets, got {len(replies)} and {len(targets)}."
             )
-        pairs = zip(map(normalise, replies), map(normalise, targets), strict=True)
-        return [float(bool(reply) and reply == target) for reply, target in pairs]
+        return [float(same_words(*pair)) for pair in zip(replies, targets, strict=True)]
 
     def measurable(self, text: str) -> bool:
         """Whether the text has a word."""

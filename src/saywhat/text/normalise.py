@@ -25,6 +25,30 @@ def normalise(text: str) -> str:
     return " ".join(_WORD.findall(folded))
 
 
+def same_words(a: str, b: str) -> bool:
+    """Whether two texts have the same words in the same order, and any at all.
+
+    Example:
+        >>> same_words("I don't know.", "i dont know"), same_words("...", "!")
+        (True, False)
+    """
+    words = normalise(a)
+    return bool(words) and words == normalise(b)
+
+
+def share_of_words(wanted: str, text: str) -> float:
+    """Give the share of the distinct words of ``wanted`` that a text has, in [0, 1].
+
+    It is 0 where no word is wanted. Order and repetition do not count.
+
+    Example:
+        >>> share_of_words("I love you, you!", "say you love me")
+        0.6666666666666666
+    """
+    words = set(normalise(wanted).split())
+    return len(words & set(normalise(text).split())) / len(words) if words else 0.0
+
+
 def word_count(text: str) -> int:
     """Count words; punctuation does not count and ``don't`` is one word.
 

@@ -12,6 +12,8 @@ BOS: Final = 1
 EOS: Final = 2
 UNK: Final = 3
 SPECIALS: Final = ("<pad>", "<s>", "</s>", "<unk>")
+NEVER_WRITTEN: Final = (PAD, BOS, UNK)
+"""What no decoder may write; nor may it write the end symbol first."""
 
 
 @final

@@ -5,6 +5,7 @@ A source is one text or several turns; each ends with the end symbol.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from jaxtyping import Int
 from torch import Tensor
@@ -14,6 +15,9 @@ from saywhat.nn.padding import left_pad, right_pad
 from saywhat.text.vocabulary import EOS, Vocabulary
 
 Example = tuple[list[int], list[int]]
+
+VALIDATION_SHARE: Final = 0.03
+"""Share of the texts that a policy is pre-trained on which are held out to validate it."""
 
 
 def encode_examples(

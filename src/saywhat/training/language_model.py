@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -16,9 +15,8 @@ from saywhat.nn.language_model import LanguageModel, LanguageModelSize
 from saywhat.rng import derive_seed, fraction
 from saywhat.text.normalise import normalise
 from saywhat.text.vocabulary import EOS, Vocabulary
+from saywhat.training.examples import VALIDATION_SHARE
 from saywhat.training.supervised import Report, SupervisedTrainer
-
-VALIDATION_SHARE: Final = 0.03
 
 
 def pretrain_language_model(

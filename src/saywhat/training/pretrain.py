@@ -3,22 +3,32 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
 import torch
 
-from saywhat.config import PretrainSettings
-from saywhat.errors import CorpusError
+from saywhat.config import NetworkSettings, PretrainSettings
+from saywhat.errors import CorpusError, SetupError
 from saywhat.generators import Seq2SeqGenerator
 from saywhat.nn.make import make_network
 from saywhat.records import Pair
 from saywhat.rng import derive_seed, fraction
 from saywhat.text.normalise import normalise
 from saywhat.text.vocabulary import Vocabulary
-from saywhat.training.examples import Example, encode_examples
+from saywhat.training.examples import VALIDATION_SHARE, Example, encode_examples
 from saywhat.training.supervised import Report, SupervisedTrainer
 
-VALIDATION_SHARE: Final = 0.03
+
+def check_network(network: NetworkSettings) -> None:
+    """Make sure that a network can be a generator.
+
+    Raises:
+        SetupError: it has a latent variable, whose part of the loss only a chatbot is trained with.
+    """
+    if network.architecture == "vhred":
+        raise SetupError(
+            "pretrain.network.architecture: vhred is for chatbots, since a generator is trained "
+            "without the loss of its latent variable; choose hred, which is the same without one."
+        )
 
 
 def balance(pairs: Iterable[Pair], max_per_reply: int) -> list[Pair]:
@@ -75,7 +85,9 @@ def pretrain(
 
     Raises:
         CorpusError: there are too few pairs to train and validate on.
+        SetupError: the network cannot be a generator.
     """
+    check_network(settings.network)
     train, valid = split_by_reply(balance(pairs, settings.max_per_reply)[: settings.max_pairs])
     if not train or not valid:
         raise CorpusError(

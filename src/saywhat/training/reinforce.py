@@ -31,7 +31,7 @@ from torch import Tensor
 from saywhat.config import ReinforceSettings
 from saywhat.errors import InconclusiveError, SetupError
 from saywhat.generators import Seq2SeqGenerator
-from saywhat.generators.policy import action_mask, query_log_prob
+from saywhat.generators.policy import action_log_probs, action_mask, query_log_prob
 from saywhat.interfaces import Similarity
 from saywhat.ledger import Answer, LedgeredChatbot
 from saywhat.nn.checkpoint import (
@@ -229,10 +229,10 @@ class Reinforce:
         rng = torch.Generator().manual_seed(derive_seed(self._seed, "reinforce-dropout", step))
         with dropout_from(rng), autocast(settings.precision):
             memory = generator.memory(targets, settings.samples)
-            log_probs = generator.action_log_probs(memory, labels, mask)
+            log_probs = action_log_probs(generator.network, memory, labels, mask)
         with torch.no_grad(), autocast(settings.precision):
             memory = self._frozen.memory(targets, settings.samples)
-            reference = self._frozen.action_log_probs(memory, labels, mask)
+            reference = action_log_probs(self._frozen.network, memory, labels, mask)
         log_prob = query_log_prob(log_probs, labels, mask)
         each = torch.ones(len(log_probs), 1, dtype=torch.bool)
         divergence = losses.kl_to_reference(log_probs[:, None], reference[:, None], each)
