@@ -1,7 +1,7 @@
-"""Tiny generators with random weights: the subject of many a test."""
+"""Tiny generators with random weights, and a server: the subjects of many a test."""
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ import torch
 from saywhat.generators import Seq2SeqGenerator
 from saywhat.nn.seq2seq import Seq2Seq, Seq2SeqSize
 from saywhat.text.vocabulary import Vocabulary
+from tests.servers import Server
 
 # a job that a shell began in the background inherits an ignored Ctrl-C, and so would its children
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -54,3 +55,10 @@ def make_generator(make_network: MakeNetwork) -> MakeGenerator:
         return Seq2SeqGenerator(made, vocabulary, max_tokens=max_tokens)
 
     return make
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Serve echoes; a test that wants other answers sets the handler."""
+    with Server() as server:
+        yield server

@@ -374,6 +374,22 @@ class TestChatbot:
         assert len({chatbot.fingerprint for chatbot in chatbots}) == 1 + len(case.changed)
 
 
+@pytest.mark.parametrize("architecture", tiny_networks.ARCHITECTURES)
+def test_one_that_draws_gives_the_nth_query_the_nth_draw(
+    architecture: str, place: Callable[[], Place]
+) -> None:
+    """What the contract asks of others, one that draws cannot keep; this is what holds instead."""
+    make = _network(architecture, temperature=9.0)
+    replies = make(place()).reply(["hi"] * 24)
+    assert len(set(replies)) > 3, "nothing is drawn: the test shows nothing"
+    for size in (1, 5):
+        chatbot = make(place())
+        batches = [chatbot.reply(["hi"] * size) for _ in range(24 // size)]
+        assert [reply for batch in batches for reply in batch] == replies[: 24 // size * size]
+    others = make(place())  # what the queries between are makes no difference
+    assert others.reply(["hi", "see you tomorrow", ""] * 8)[::3] == replies[::3]
+
+
 def test_different_kinds_never_share_a_fingerprint(place: Callable[[], Place]) -> None:
     kinds = [case.make(place()) for case in CASES if case.name not in {"counting", "ledgered"}]
     assert len({chatbot.fingerprint for chatbot in kinds}) == len(kinds)

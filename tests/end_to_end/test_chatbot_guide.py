@@ -5,54 +5,21 @@ In a ``console`` block each line after ``$`` is run and must print the lines bel
 stands for any.
 """
 
-import dataclasses
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from saywhat import registry
 from saywhat.ledger import Ledger
+from tests.pages import GUIDE, blocks, commands
 
 pytestmark = pytest.mark.timeout(300)  # the machine may be busy
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "chatbots"
 PAGES = ("python.md", "command.md", "plugins.md")
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-NAME = re.compile(r"# (\w+\.\w+)\n")
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """One fenced block of a page."""
-
-    language: str
-    text: str
-
-    @property
-    def file(self) -> str:
-        """The file that it is; ``""`` if it is none."""
-        match = NAME.match(self.text)
-        return match[1] if match else ""
-
-
-def blocks(page: str) -> list[Block]:
-    """Give the fenced blocks of a page, in order."""
-    text = GUIDE.joinpath(page).read_text(encoding="utf-8")
-    found = [Block(*groups) for groups in BLOCK.findall(text)]
-    assert text.count("```") == 2 * len(found)
-    return found
-
-
-def commands(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Give the commands of a console block, each with the lines that it is to print."""
-    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, *lines = part.splitlines()
-        yield command, lines
 
 
 def run(folder: Path, *command: str) -> str:

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, final
@@ -78,10 +78,10 @@ def _files(workplace: Path) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(server: Server) -> Server:
     """Serve the known chatbot."""
-    with Server(answer) as server:
-        yield server
+    server.handler = answer
+    return server
 
 
 @dataclasses.dataclass(frozen=True)

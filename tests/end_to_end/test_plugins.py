@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,7 @@ def run(site: Path, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
     """Put packages with one entry point on the path of this process."""
 
     def make(
@@ -71,9 +71,19 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
         metadata.joinpath("entry_points.txt").write_text(
             f"[saywhat.{group}]\n{name} = {value}\n", encoding="utf-8"
         )
+        (folder / "saywhat_known_factory.py").write_text(
+            "import saywhat\n"
+            "from saywhat.chatbots.known import EchoChatbot\n"
+            "def make(name):\n"
+            "    return saywhat.load_chatbot(f'known:{name}')\n"
+            "def give_a_class():\n"
+            "    return EchoChatbot\n",
+            encoding="utf-8",
+        )
         monkeypatch.syspath_prepend(folder)
 
-    return make
+    yield make
+    sys.modules.pop("saywhat_known_factory", None)
 
 
 def test_the_repository_is_left_as_it_was(site: Path) -> None:
@@ -131,6 +141,7 @@ def test_it_has_the_surfaces(site: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert similarity.score(["a b", "", "A!"], ["b c", "", "a"]) == [1 / 3, 0.0, 1.0]
 
 
+KNOWN = "saywhat_known_factory:make"
 BROKEN = {
     "no_such_module:make": "raised ModuleNotFoundError: No module named 'no_such_module'",
     "json:no_such_name": "raised AttributeError",
@@ -150,8 +161,15 @@ def test_a_broken_chatbot_is_explained(value: str, package: Package) -> None:
     assert value in registry.names("chatbots")["sample"], "listing imports nothing"
 
 
+@pytest.mark.parametrize("group", ["chatbots", "similarities"])
+def test_a_class_for_an_object_is_explained(group: str, package: Package) -> None:
+    package("saywhat_known_factory:give_a_class", group=group)
+    with pytest.raises(SetupError, match="of the package broken-bots, got the class EchoChatbot"):
+        registry.third_party(group, "sample")
+
+
 def test_an_error_of_its_own_is_passed_on(package: Package) -> None:
-    package("saywhat.chatbots.known:make")
+    package(KNOWN)
     with pytest.raises(UnknownNameError, match="cipher, deaf, echo"):
         registry.load_chatbot("sample:x")
     assert registry.load_chatbot("sample:echo").name == "echo"
@@ -186,7 +204,7 @@ def test_nobody_takes_a_similarity_of_ours(package: Package) -> None:
 
 
 def test_two_packages_with_one_name_are_told_apart_by_the_user(package: Package) -> None:
-    package("saywhat.chatbots.known:make")
-    package("saywhat.chatbots.known:make", package="other-bots")
+    package(KNOWN)
+    package(KNOWN, package="other-bots")
     with pytest.raises(SetupError, match="broken-bots and of other-bots; uninstall one"):
         registry.load_chatbot("sample:echo")

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -22,23 +21,18 @@ from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.corpora.files import read_pairs
 from saywhat.interfaces import Closable
 from saywhat.registry import ASSETS, load_chatbot
+from tests.pages import blocks, commands
 
-PAGE = Path(__file__).parents[2] / "docs" / "guide" / "chatbots" / "transformers.md"
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PAGE = "transformers.md"
 SETTINGS = ModelSettings(max_tokens=16, batch_size=8)
 slow = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-def blocks(language: str) -> list[str]:
-    """Give the page's fenced blocks of a language."""
-    return [text for kind, text in BLOCK.findall(PAGE.read_text("utf-8")) if kind == language]
-
-
 def test_its_settings_are_accepted() -> None:
-    [text] = blocks("yaml")
-    settings = SettingsFile.model_validate(yaml.safe_load(text)).audit
+    [block] = blocks(PAGE, "yaml")
+    settings = SettingsFile.model_validate(yaml.safe_load(block.text)).audit
     shown = settings.model.model_dump()
-    assert set(shown) == set(yaml.safe_load(text)["audit"]["model"]), "one is not shown"
+    assert set(shown) == set(yaml.safe_load(block.text)["audit"]["model"]), "one is not shown"
     assert shown["batch_size"] == ModelSettings().batch_size
 
 
@@ -64,11 +58,9 @@ def gguf() -> str:
 def folder(gguf: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder in which the page's file and commands have run."""
     root = tmp_path_factory.mktemp("guide")
-    [code], [console] = blocks("python"), blocks("console")
-    name = code.splitlines()[0].removeprefix("# ")
-    (root / name).write_text(code, encoding="utf-8")
-    for part in console.split("$ ")[1:]:
-        command, *lines = part.splitlines()
+    [code], [console] = blocks(PAGE, "python"), blocks(PAGE, "console")
+    (root / code.file).write_text(code.text, encoding="utf-8")
+    for command, lines in commands(console.text):
         done = subprocess.run(
             ["sh", "-c", command], cwd=root, env=environment(), capture_output=True, text=True,
             timeout=800, check=False,
@@ -141,7 +133,8 @@ class TestSmolLM2:
     ) -> None:
         for needed in ("fastapi", "uvicorn", "openai"):
             pytest.importorskip(needed, reason="needs: pip install 'transformers[serving]'")
-        [command] = [line for line in "".join(blocks("bash")).splitlines() if " serve " in line]
+        shells = "".join(block.text for block in blocks(PAGE, "bash"))
+        [command] = [line for line in shells.splitlines() if " serve " in line]
         with served(command, folder) as url:
             name = command.split(" serve ")[1].split()[0]
             connection = ConnectionSettings(concurrency=1, timeout=300)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from saywhat.chatbots import callable as functions
-from saywhat.chatbots.callable import BatchCallableChatbot, CallableChatbot, wrap
-from saywhat.chatbots.known import EchoChatbot, make
+from saywhat.chatbots.callable import CallableChatbot, wrap
+from saywhat.chatbots.known import EchoChatbot
 from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import BatchError, ChatbotError, SetupError, UnknownNameError
 from saywhat.interfaces import Chatbot, ConcurrentChatbot
@@ -133,16 +133,6 @@ def test_functions_of_another_shape_are_refused() -> None:
         wrap(lambda: "")
 
 
-def test_each_of_the_two_classes_refuses_the_other_form() -> None:
-    def many(queries: list[str]) -> list[str]:
-        return queries
-
-    with pytest.raises(SetupError, match="takes a batch"):
-        CallableChatbot(many, name="many", fingerprint="1")
-    with pytest.raises(SetupError, match="takes one text"):
-        BatchCallableChatbot(str.upper, name="upper", fingerprint="1")
-
-
 def test_failures_and_wrong_types_name_the_query() -> None:
     def picky(query: str) -> str | None:
         if query == "bad":
@@ -176,7 +166,7 @@ def test_no_reply_of_a_batch_is_lost_either() -> None:
     with pytest.raises(BatchError) as caught:
         wrap(many).reply(["a", "b", "c", "d", "e"])
     told = [o if isinstance(o, str) else (o.kind, o.retry) for o in caught.value.outcomes]
-    failures = [("no text", "now"), ("reported error", "now"), ("wrong reply", "never")]
+    failures = [("wrong reply", "never"), ("reported error", "now"), ("wrong reply", "never")]
     assert told == ["A", *failures, "E"]
 
 
@@ -271,6 +261,39 @@ def test_functions_without_a_file_have_fingerprints_too() -> None:
     assert wrap(str.upper).fingerprint != wrap(str.lower).fingerprint
 
 
+def test_the_fingerprint_follows_the_decorated_function(folder: Path) -> None:
+    """The wrapper is in a file of its own, and the same for both."""
+    (folder / "wrapping.py").write_text(
+        "import functools\n"
+        "def logged(function):\n"
+        "    @functools.wraps(function)\n"
+        "    def call(query):\n"
+        "        return function(query)\n"
+        "    return call\n",
+        encoding="utf-8",
+    )
+    seen = set()
+    for reply in ("one", "two"):
+        code = f"import wrapping\n@wrapping.logged\ndef f(query):\n    return {reply!r}\n"
+        (folder / "decorated.py").write_text(code, encoding="utf-8")
+        chatbot = made("decorated.py:f")
+        assert chatbot.reply(["a"]) == [reply]
+        seen.add(chatbot.fingerprint)
+    assert len(seen) == 2
+    sys.modules.pop("wrapping")
+
+
+def test_an_import_that_failed_leaves_nothing_behind(folder: Path) -> None:
+    """Asked for again, it fails again: half of a module must not pass for the whole."""
+    code = "def reply(query):\n    return 'half'\n1 / 0\n"
+    (folder / "half.py").write_text(code, encoding="utf-8")
+    before = set(sys.modules)
+    for _ in range(2):
+        with pytest.raises(SetupError, match="ZeroDivisionError"):
+            made("half.py:reply")
+        assert not {name for name in set(sys.modules) - before if name.startswith("saywhat_")}
+
+
 def test_arguments_of_a_partial_are_in_its_fingerprint() -> None:
     def answer(suffix: str, query: str) -> str:
         return query + suffix
@@ -283,13 +306,22 @@ def test_arguments_of_a_partial_are_in_its_fingerprint() -> None:
 def test_the_registry_takes_specs_objects_and_functions() -> None:
     echo = EchoChatbot()
     assert load_chatbot(echo) is echo
+    assert wrap(echo, name="other") is echo
     assert load_chatbot("known:echo").fingerprint == echo.fingerprint
     assert isinstance(load_chatbot(str.upper), CallableChatbot)
 
 
+@pytest.mark.parametrize("load", [load_chatbot, wrap])
+def test_a_class_is_no_chatbot(load: Callable[[object], object]) -> None:
+    """It has the names of a chatbot's methods, and cannot answer."""
+    assert isinstance(EchoChatbot, Chatbot), "the check that is not enough"
+    with pytest.raises(SetupError, match=r"got the class EchoChatbot; name .* an instance"):
+        load(EchoChatbot)
+
+
 def test_known_chatbots_have_names() -> None:
-    assert make("deaf").reply(["a"]) == ["i don't know ."]
-    [reply] = make("cipher").reply(["i love you"])
+    assert load_chatbot("known:deaf").reply(["a"]) == ["i don't know ."]
+    [reply] = load_chatbot("known:cipher").reply(["i love you"])
     assert len(reply.split()) == 3
     assert not set(reply.split()) & {"i", "love", "you"}
     with pytest.raises(UnknownNameError, match="Available: cipher, deaf, echo"):

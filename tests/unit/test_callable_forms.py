@@ -167,7 +167,8 @@ def test_replies_that_are_understood(given: object, reply: str) -> None:
     [
         ({"output": "", "error": "quota"}, "reported error", "now", "reported an error: quota"),
         ({"error": {"code": 5}}, "reported error", "now", r"\{'code': 5\}"),
-        ([None], "no text", "now", "gave no text"),
+        ([None], "wrong reply", "never", "got NoneType"),
+        ({"output": None}, "wrong reply", "never", "got NoneType"),
         ([], "no text", "now", "gave no text"),
         (None, "wrong reply", "never", "got NoneType"),
         (5, "wrong reply", "never", "got int"),

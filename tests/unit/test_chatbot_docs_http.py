@@ -4,30 +4,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from saywhat.chatbots.http import make
 from saywhat.config import ConnectionSettings, ModelSettings
+from tests.pages import blocks, commands
 from tests.servers import Answer, Received, Server, completion, query_of, say
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
-PAGES = Path(__file__).parents[2] / "docs" / "guide" / "chatbots"
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = ("http.md", "openai.md")
 PLACES = re.compile(r"https?://(localhost:8000|[a-z]+\.example\.org)")
-
-
-def blocks(page: str, kind: str) -> list[str]:
-    """Give a page's fenced blocks of a kind."""
-    text = (PAGES / page).read_text(encoding="utf-8")
-    return [body for name, body in FENCE.findall(text) if name == kind]
-
-
-def name_of(block: str) -> str:
-    """Give the file that a block's first line names."""
-    return block.partition("\n")[0].removeprefix("# ")
 
 
 def answer(received: Received) -> Answer:
@@ -41,34 +29,29 @@ def answer(received: Received) -> Answer:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(server: Server) -> Server:
     """Serve all of them."""
-    with Server(answer) as server:
-        yield server
+    server.handler = answer
+    return server
 
 
 @pytest.fixture
 def folder(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write every file of both pages, with the server's place for theirs, and their secrets."""
-    for page in ("http.md", "openai.md"):
-        for block in blocks(page, "yaml"):
-            text = PLACES.sub(server.origin, block)
-            (tmp_path / name_of(block)).write_text(text, encoding="utf-8")
+    for block in FILES.values():
+        text = PLACES.sub(server.origin, block.text)
+        (tmp_path / block.file).write_text(text, encoding="utf-8")
     monkeypatch.setenv("BOT_TOKEN", "tiger-7")
     monkeypatch.setenv("MY_KEY", "tiger-8")
     (tmp_path / "key.txt").write_text("tiger-9\n", encoding="utf-8")
     return tmp_path
 
 
-FILES = [
-    name_of(block)
-    for page in ("http.md", "openai.md")
-    for block in blocks(page, "yaml")
-    if name_of(block) != "saywhat.yaml"
-]
+FILES = {block.file: block for page in PAGES for block in blocks(page, "yaml")}
+CHATBOTS = [name for name in FILES if name != "saywhat.yaml"]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", CHATBOTS)
 def test_files_describe_chatbots_that_answer(name: str, folder: Path, server: Server) -> None:
     chatbot = make(str(folder / name), ConnectionSettings(timeout=5), ModelSettings())
     try:
@@ -84,16 +67,15 @@ def test_files_describe_chatbots_that_answer(name: str, folder: Path, server: Se
 
 
 def test_there_are_files() -> None:
-    assert FILES == ["bot.yaml", "remote.yaml", "search.yaml", "stateful.yaml", "other.yaml"]
+    assert CHATBOTS == ["bot.yaml", "remote.yaml", "search.yaml", "stateful.yaml", "other.yaml"]
 
 
-@pytest.mark.parametrize("page", ["http.md", "openai.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_commands_print_what_the_page_shows(page: str, folder: Path, server: Server) -> None:
     examples = blocks(page, "console")
     assert examples
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for example in examples:
-        command, _, expected = example.removeprefix("$ ").partition("\n")
+    for command, lines in (shown for block in examples for shown in commands(block.text)):
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", PLACES.sub(server.origin, command)],
             cwd=folder,
@@ -103,7 +85,7 @@ def test_commands_print_what_the_page_shows(page: str, folder: Path, server: Ser
             timeout=60,
             check=False,
         )
-        assert (done.stdout, done.returncode) == (expected, 0), done.stderr
+        assert (done.stdout.splitlines(), done.returncode) == (lines, 0), done.stderr
         assert "tiger" not in done.stdout + done.stderr
     if page == "openai.md":
         _, received, _ = server.journal
@@ -112,7 +94,6 @@ def test_commands_print_what_the_page_shows(page: str, folder: Path, server: Ser
 
 
 def test_places_that_are_not_here_need_the_word_that_the_page_gives() -> None:
-    for page in ("http.md", "openai.md"):
-        for block in blocks(page, "yaml"):
-            if "example.org" in block:
-                assert "authorised: true" in block
+    places = [block.text for block in FILES.values() if "example.org" in block.text]
+    assert len(places) == 2
+    assert all("authorised: true" in text for text in places)

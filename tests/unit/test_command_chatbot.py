@@ -1,5 +1,6 @@
 """Programs as chatbots: no reply goes to the wrong query, nothing hangs, nothing is left behind."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -354,6 +355,34 @@ def test_credentials_of_the_environment_are_not_quoted(
         assert "***" in str(error)
 
 
+def test_a_last_line_that_is_cut_shows_no_piece_of_a_credential(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4,096 bytes are kept of what it said, so the first credential of the line is cut."""
+    secret = "".join(f"{number:03}" for number in range(100))
+    monkeypatch.setenv("BOT_TOKEN", secret)
+    chatbot = made("""
+        def answer(query):
+            print((os.environ["BOT_TOKEN"] + "-") * 20, file=sys.stderr)
+            sys.exit(1)
+    """)
+    message = failure(chatbot).message
+    said = message.partition("stderr: ")[2]
+    assert set(said) == set("'*-")
+
+
+def test_what_it_says_is_not_kept_without_end(made: Made) -> None:
+    chatbot = made("""
+        def answer(query):
+            for _ in range(100):
+                print("x" * 10_000, file=sys.stderr)
+            return query
+    """)
+    assert chatbot.reply(["a", "b"]) == ["a", "b"]
+    assert chatbot._process is not None
+    assert 0 < len(chatbot._process._said) <= 4096
+
+
 def test_it_may_close_its_stdin_and_still_answer(made: Made) -> None:
     chatbot = made("""
         sys.stdin.readline()
@@ -401,6 +430,44 @@ def test_who_does_not_listen_is_killed(made: Made) -> None:
     [pid] = chatbot.reply(["a"])
     chatbot.close()
     assert not Path(f"/proc/{pid}").exists()
+
+
+CHILD = """
+import pathlib, signal, time
+def clean(*_):
+    time.sleep(0.5)
+    pathlib.Path(__file__).with_name("cleaned").touch()
+    raise SystemExit
+signal.signal(signal.SIGTERM, clean)
+pathlib.Path(__file__).with_name("ready").touch()
+time.sleep(600)
+"""
+PARENT = """
+    folder = os.path.dirname(__file__)
+    child = subprocess.Popen([sys.executable, os.path.join(folder, "child.py")])
+    def answer(query):
+        while not os.path.exists(os.path.join(folder, "ready")):
+            time.sleep(0.01)
+        if query != "leave":
+            say(json.dumps({"reply": str(child.pid)}) + "\\n")
+        if "leave" in query:
+            os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("query", ["stay", "leave", "reply and leave"])
+def test_children_have_time_to_clean_up(query: str, made: Made, tmp_path: Path) -> None:
+    """Also those of a program that has left them behind."""
+    (tmp_path / "child.py").write_text(CHILD, encoding="utf-8")
+    chatbot = made(PARENT)
+    [pid] = chatbot.reply(["first"])
+    with contextlib.nullcontext() if query != "leave" else pytest.raises(ChatbotError):
+        chatbot.reply([query])
+    begun = time.monotonic()
+    chatbot.close()
+    assert time.monotonic() - begun < 2, "it waited the whole grace"
+    assert (tmp_path / "cleaned").exists()
+    assert soon(lambda: not runs(int(pid)))
 
 
 def test_a_child_that_holds_the_pipes_does_not_hold_us(made: Made) -> None:

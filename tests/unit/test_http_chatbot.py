@@ -5,7 +5,7 @@ import gc
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saywhat.chatbots.http import HttpChatbot, make
+from saywhat.chatbots.line import Line
 from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import BatchError, ChatbotError
 from saywhat.interfaces import Closable, ConcurrentChatbot
+from saywhat.ledger import Ledger
 from tests.http_chatbots import http_chatbot, write
 from tests.servers import Answer, Server, fail, query_of, say
 
@@ -29,19 +31,19 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """Serve echoes."""
-    with Server() as server:
-        yield server
-
-
 def eventually(condition: Callable[[], bool]) -> bool:
     """Wait up to five seconds for something that another thread does."""
     deadline = time.monotonic() + 5
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
     return condition()
+
+
+def idle_line(chatbot: HttpChatbot) -> Line:
+    """Give the line that waits for the next query."""
+    [wire] = chatbot._wires.values()
+    assert eventually(lambda: len(wire._idle) == 1)
+    return wire._idle[0]
 
 
 def test_a_query_is_sent_once_as_the_file_says(server: Server, tmp_path: Path) -> None:
@@ -139,10 +141,19 @@ def test_concurrency_is_reached_and_never_exceeded(
     connection = ConnectionSettings(concurrency=concurrency, timeout=5)
     with http_chatbot(tmp_path, connection, url=server.url) as chatbot:
         assert chatbot.concurrency == concurrency
-        futures = [chatbot.submit(str(number)) for number in range(2 * concurrency)]
-        concurrent.futures.wait(futures)
+        chatbot.reply([str(number) for number in range(2 * concurrency)])
     assert server.peak == concurrency
     assert server.connections == concurrency  # kept open between requests
+
+
+def test_a_query_that_is_submitted_leaves_at_once(server: Server, tmp_path: Path) -> None:
+    """How many may is the business of whoever submits."""
+    server.latency = 0.15
+    with http_chatbot(
+        tmp_path, ConnectionSettings(concurrency=1, timeout=5), url=server.url
+    ) as chatbot:
+        concurrent.futures.wait([chatbot.submit(str(number)) for number in range(5)])
+    assert server.peak == 5
 
 
 def test_a_line_that_the_server_closed_is_not_used_again(server: Server, tmp_path: Path) -> None:
@@ -150,6 +161,31 @@ def test_a_line_that_the_server_closed_is_not_used_again(server: Server, tmp_pat
     with http_chatbot(tmp_path, url=server.url) as chatbot:
         assert [chatbot.reply(["a"]) for _ in range(3)] == [["hi"]] * 3
     assert server.connections == 3
+
+
+def test_a_line_that_said_something_unasked_is_not_used_again(
+    server: Server, tmp_path: Path
+) -> None:
+    """It came after the answer, while nobody listened: it must not answer the next query."""
+    first, forged = say("first").body, b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    headers = {"Content-Length": str(len(first))}
+    server.faults.append(Answer(first + forged, headers=headers, drip=0.002))
+    with http_chatbot(tmp_path, url=server.url, reply="text") as chatbot:
+        assert chatbot.reply(["hello"]) == [first.decode()]
+        line = idle_line(chatbot)
+        assert eventually(lambda: bytes(line._arrived) == forged)
+        assert chatbot.reply(["on"]) == [say("on").body.decode()]
+    assert server.connections == 2
+
+
+def test_a_line_that_was_long_idle_is_not_used_again(server: Server, tmp_path: Path) -> None:
+    """Servers close such lines; what is sent at that moment is lost."""
+    with http_chatbot(tmp_path, url=server.url) as chatbot:
+        for age, connections in ((0, 1), (3.0, 1), (4.1, 2)):
+            if age:
+                idle_line(chatbot)._since -= age  # in the place of waiting
+            assert chatbot.reply(["hello"]) == ["hello"]
+            assert server.connections == connections
 
 
 def test_a_server_that_comes_back_is_asked_again(tmp_path: Path) -> None:
@@ -188,7 +224,10 @@ class TestSessions:
         assert first == second != third == fourth
         assert server.journal[0].headers["x-session"] == f"s-{first}"
 
-    def test_reset_is_sent_before_every_query(self, server: Server, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("through", ["reply", "ledger"])
+    def test_reset_is_sent_before_every_query(
+        self, through: str, server: Server, tmp_path: Path
+    ) -> None:
         reset = {
             "url": f"{server.origin}/reset",
             "method": "DELETE",
@@ -202,8 +241,12 @@ class TestSessions:
         keys = {"url": server.url, "body": self.body, "session": {"reset": reset}}
         with http_chatbot(tmp_path, connection, **keys) as chatbot:
             assert chatbot.concurrency == 1
-            futures = [chatbot.submit(query) for query in "abc"]
-            assert [future.result() for future in futures] == ["hi"] * 3
+            if through == "reply":
+                assert chatbot.reply(["a", "b", "c"]) == ["hi"] * 3
+            else:
+                with Ledger(tmp_path / "ledger.sqlite") as ledger:
+                    asked = ledger.chatbot(chatbot, phase="search").ask(["a", "b", "c"], scope="t")
+                assert [answer.reply for answer in asked] == ["hi"] * 3
         came = [(received.method, received.path) for received in server.journal]
         assert came == [("DELETE", "/reset"), ("POST", "/chat")] * 3
         assert server.peak == 1
@@ -304,7 +347,7 @@ class TestLettingGo:
         server.latency = 30
         with http_chatbot(tmp_path, ConnectionSettings(concurrency=2), url=server.url) as chatbot:
             futures = [chatbot.submit(query) for query in "abcd"]
-            assert eventually(lambda: len(server.journal) == 2)
+            assert eventually(lambda: len(server.journal) == 4)
         for future, query in zip(futures, "abcd", strict=True):
             error = future.exception(5)
             assert isinstance(error, ChatbotError)

@@ -36,13 +36,6 @@ JSON = "application/json"
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    """Serve echoes."""
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
 def chatbot(server: Server, tmp_path: Path) -> Iterator[HttpChatbot]:
     """Make a chatbot that asks the server."""
     with http_chatbot(tmp_path, ConnectionSettings(timeout=5), url=server.url) as chatbot:
@@ -268,11 +261,33 @@ class TestEncodings:
             Answer(b"\xff\xfe{\x00", headers={"Content-Type": f"{JSON}; charset=ascii"}),
             Answer(b"x", headers={"Content-Encoding": "br"}),
             Answer(b"not gzip", headers={"Content-Encoding": "gzip"}),
+            *[
+                Answer(packed, headers={"Content-Encoding": coding})
+                for coding, pack in (("gzip", gzip.compress), ("deflate", zlib.compress))
+                for whole in [pack(say("never whole").body)]
+                for packed in (b"", whole[:2], whole[:20], whole[:-4], whole[:-1], whole * 2)
+            ],
         ],
     )
     def test_others(self, answer: Answer, chatbot: HttpChatbot, server: Server) -> None:
         error = failure(chatbot, server, answer)
         assert (error.kind, error.retry) == ("encoding", "later")
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_a_compressed_text_that_is_cut_is_no_reply(
+        self, coding: str, server: Server, tmp_path: Path
+    ) -> None:
+        """All of the text is there, but nothing says so: it might be half of a sentence."""
+        pack = gzip.compress if coding == "gzip" else zlib.compress
+        with http_chatbot(tmp_path, url=server.url, reply="text") as chatbot:
+            for end in (None, -1, -4):
+                packed = pack(b"I love you not")[:end]
+                server.faults.append(Answer(packed, headers={"Content-Encoding": coding}))
+            assert chatbot.reply(["hello"]) == ["I love you not"]
+            for _ in range(2):
+                with pytest.raises(ChatbotError, match="which is not whole") as caught:
+                    chatbot.reply(["hello"])
+                assert (caught.value.kind, caught.value.retry) == ("encoding", "later")
 
     @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "identity", "GZIP"])
     def test_a_compressed_answer_that_nobody_asked_for(

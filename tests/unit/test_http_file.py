@@ -9,6 +9,7 @@ from saywhat.chatbots.addresses import Address
 from saywhat.chatbots.http import make
 from saywhat.chatbots.http_file import read_http_file
 from saywhat.chatbots.http_form import HttpFile
+from saywhat.chatbots.openai import make as make_openai
 from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import SetupError
 from tests.http_chatbots import http_chatbot, write
@@ -167,11 +168,11 @@ def test_data_that_refers_to_itself_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"url: [", r"bot.yaml, line \d: not YAML"),
-        (f"a: b: {HIDDEN}".encode(), r"bot.yaml, line 1: not YAML: mapping values are not allowed"),
+        (b"url: [", r"bot.yaml is not YAML: line \d: "),
+        (f"a: b: {HIDDEN}".encode(), "bot.yaml is not YAML: line 1: mapping values are not allow"),
         (
             b"!!python/object/apply:os.system ['true']",
-            "not YAML: could not determine a constructor",
+            "not YAML: line 1: could not determine a constructor",
         ),
         (b"\xff", "not UTF-8"),
         (b"a: \x00", "bot.yaml is not YAML"),
@@ -179,6 +180,7 @@ def test_data_that_refers_to_itself_is_refused(tmp_path: Path) -> None:
         (b"[]", "Expected keys and values"),
         (b"url: http://127.0.0.1/\nurl: http://127.0.0.2/", "line 2: url: given twice, first in l"),
         (b"body:\n  a: 1\n  a: 2", "line 3: body.a: given twice, first in line 2"),
+        (b"body:\n- x: 1\n- a: 1\n  a: 2", "line 4: body.1.a: given twice, first in line 3"),
     ],
 )
 def test_what_is_not_such_a_file(text: bytes, message: str, tmp_path: Path) -> None:
@@ -187,6 +189,48 @@ def test_what_is_not_such_a_file(text: bytes, message: str, tmp_path: Path) -> N
     with pytest.raises(SetupError, match=message) as caught:
         read_http_file(path)
     assert HIDDEN not in str(caught.value)
+
+
+def sessions_told(folder: Path, session: object) -> str:
+    """Give all that is said of a file whose session is wrong, without the file's name."""
+    return problem(folder, session=session).removeprefix(f"{folder / 'bot.yaml'}")
+
+
+@pytest.mark.parametrize(
+    "session", [["a"], [], [["fresh"]], 5, True, 1.5, "sometimes", "", "Fresh", "{reset}"]
+)
+def test_a_session_that_is_none(session: object, tmp_path: Path) -> None:
+    expected = ", line 5: session: expected fresh, shared or {reset: {url: ...}}"
+    assert sessions_told(tmp_path, session) == expected
+
+
+@pytest.mark.parametrize(
+    ("session", "problems"),
+    [
+        ({}, ["line 5: session.reset: missing"]),
+        (
+            {"rest": {}},
+            [
+                "line 5: session.reset: missing",
+                "line 6: session.rest: unknown key; did you mean reset?",
+            ],
+        ),
+        ({"reset": {}}, ["line 6: session.reset.url: missing"]),
+        ({"reset": None}, ["line 6: session.reset: expected keys and values"]),
+        (
+            {"reset": {"url": "http://127.0.0.1/", "method": "HEAD"}},
+            ["line 8: session.reset.method: expected 'DELETE', 'GET', 'POST' or 'PUT'"],
+        ),
+    ],
+)
+def test_a_session_that_is_wrong_is_told_of_one_side_only(
+    session: object, problems: list[str], tmp_path: Path
+) -> None:
+    told = sessions_told(tmp_path, session)
+    if len(problems) == 1:
+        assert told == f", {problems[0]}"
+    else:
+        assert told == f": {len(problems)} problems:\n  " + "\n  ".join(problems)
 
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
@@ -238,6 +282,27 @@ class TestAuthority:
     def test_this_machine_needs_none(self, url: str, tmp_path: Path) -> None:
         with http_chatbot(tmp_path, url=url):
             pass
+
+    @pytest.mark.parametrize("proxy", ["http://proxy.example.org:3128", "http://10.0.0.1"])
+    def test_so_does_this_machine_as_a_proxy_elsewhere_knows_it(
+        self, proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """``localhost`` is then the proxy's own machine."""
+        path = str(write(tmp_path, url="http://localhost:8000/chat"))
+        monkeypatch.setenv("THE_PROXY", proxy)
+        for given in (proxy, "env:THE_PROXY"):
+            with pytest.raises(
+                SetupError, match=r"localhost:8000, reached through .*, is not on this machine"
+            ):
+                make(path, ConnectionSettings(proxy=given), ModelSettings())
+        make(path, ConnectionSettings(proxy=proxy, authorised=True), ModelSettings()).close()
+        with http_chatbot(tmp_path, ConnectionSettings(proxy=proxy), authorised=True):
+            pass
+        with pytest.raises(SetupError, match="reached through"):
+            make_openai(
+                "http://localhost:8000/v1#a", ConnectionSettings(proxy=proxy), ModelSettings()
+            )
+        make(path, ConnectionSettings(proxy="http://127.0.0.1:1"), ModelSettings()).close()
 
     def test_a_reset_elsewhere_needs_it_too(self, tmp_path: Path) -> None:
         path = write(tmp_path, session={"reset": {"url": "http://bot.example.org/reset"}})

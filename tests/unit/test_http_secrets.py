@@ -29,13 +29,6 @@ KEYS = {
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    """Serve echoes."""
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
 def chatbot(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[HttpChatbot]:
@@ -158,6 +151,73 @@ def test_a_missing_secret_is_told_when_the_chatbot_is_made(
     monkeypatch.delenv("BOT_TOKEN", raising=False)
     with pytest.raises(SetupError, match="BOT_TOKEN is not set"), http_chatbot(tmp_path, **KEYS):
         pass
+
+
+def test_so_is_a_missing_secret_of_the_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RESET_TOKEN", raising=False)
+    reset = {"url": "http://127.0.0.1:1/reset", "headers": {"X-Key": "env:RESET_TOKEN"}}
+    with (
+        pytest.raises(SetupError, match="RESET_TOKEN is not set"),
+        http_chatbot(tmp_path, session={"reset": reset}),
+    ):
+        pass
+
+
+FORMS = {
+    "plain": "tig er/7&\u00e9\"'+x",
+    "JSON": r"""tig er/7&\u00e9\"'+x""",
+    "JSON in UTF-8": "tig er/7&\u00e9\\\"'+x",
+    "JSON, slashes escaped": r"""tig er\/7&\u00e9\"'+x""",
+    "JSON in UTF-8, slashes escaped": "tig er\\/7&\u00e9\\\"'+x",
+    "HTML": "tig er/7&amp;\u00e9&quot;&#x27;+x",
+    "HTML in decimals": "tig er/7&amp;\u00e9&#34;&#39;+x",
+    "HTML outside of tags": "tig er/7&amp;\u00e9\"'+x",
+    "URL": "tig%20er%2F7%26%C3%A9%22%27%2Bx",
+    "URL in lower case": "tig%20er%2f7%26%c3%a9%22%27%2bx",
+    "path": "tig%20er/7%26%C3%A9%22%27%2Bx",
+    "path in lower case": "tig%20er/7%26%c3%a9%22%27%2bx",
+    "form": "tig+er%2F7%26%C3%A9%22%27%2Bx",
+    "form in lower case": "tig+er%2f7%26%c3%a9%22%27%2bx",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_spelling_of_a_secret_is_masked(form: str) -> None:
+    mask = Mask()
+    mask.add(FORMS["plain"])
+    assert len(set(FORMS.values())) == len(FORMS)
+    assert mask(f"<{FORMS[form]}>") == "<***>"
+
+
+def test_a_slash_is_escaped_though_nothing_else_is() -> None:
+    mask = Mask()
+    mask.add("a b/c&d")
+    assert mask(r"<a b\/c&d|a b/c&amp;d|a%20b%2fc%26d|a+b%2Fc%26d>") == "<***|***|***|***>"
+
+
+def test_the_environments_secrets_are_known_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [
+        "OPENAI_KEY",
+        "PGPASSWORD",
+        "MYSQL_PWD",
+        "SERVICE_AUTH",
+        "credentials_of_x",
+        "A_TOKEN_1",
+    ]
+    for number, name in enumerate(names):
+        monkeypatch.setenv(name, f"hidden-{number}")
+    monkeypatch.setenv("HEADER", "Bearer hidden-by-look")
+    monkeypatch.setenv("PWD", "/some/folder")
+    monkeypatch.setenv("OLDPWD", "/other/folder")
+    monkeypatch.setenv("GREETING", "good morning")
+    monkeypatch.setenv("PASSES", "1000")
+    mask = Mask.of_environment()
+    hidden = " ".join(f"hidden-{number}" for number in range(len(names)))
+    assert mask(hidden) == " ".join(["***"] * len(names))
+    assert mask("Bearer hidden-by-look") == "***"
+    assert mask("/some/folder /other/folder good morning 1000").count("*") == 0
 
 
 def test_a_mask_leaves_short_words_alone() -> None:

@@ -1,10 +1,12 @@
 """Certificates and proxies: both against real servers."""
 
+import asyncio
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +14,13 @@ import pytest
 
 from saywhat.chatbots.addresses import Address
 from saywhat.chatbots.line import Answer as WireAnswer
-from saywhat.chatbots.line import Message
+from saywhat.chatbots.line import Line, Message
 from saywhat.chatbots.loop import BackgroundLoop
 from saywhat.chatbots.wire import Wire
 from saywhat.config import ConnectionSettings
 from saywhat.errors import ChatbotError
 from tests.http_chatbots import http_chatbot
-from tests.servers import Answer, Server, fail
+from tests.servers import Answer, Received, Server, fail
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
 
@@ -46,6 +48,11 @@ def secure(certificate: Path) -> Iterator[Server]:
     context.load_cert_chain(certificate)
     with Server(tls=context) as server:
         yield server
+
+
+def told_everything(received: list[Received]) -> str:
+    """Put all that requests held into one text."""
+    return " ".join(f"{r.method} {r.target} {r.head!r} {r.body!r}" for r in received)
 
 
 class Tunnel:
@@ -122,6 +129,20 @@ def test_a_certificate_must_be_the_hosts(secure: Server, tmp_path: Path, certifi
     assert secure.journal == []
 
 
+def test_the_environment_cannot_make_one_trusted(
+    secure: Server, tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("SSL_CERT_DIR", str(certificate.parent))
+    assert ssl.create_default_context().get_ca_certs(), "the variable means nothing here"
+    with (
+        http_chatbot(tmp_path, url=secure.url) as chatbot,
+        pytest.raises(ChatbotError, match="certificate verify failed"),
+    ):
+        chatbot.reply(["hello"])
+    assert secure.journal == []
+
+
 def test_https_where_http_is_spoken(tmp_path: Path) -> None:
     with Server(lambda _: fail(400)) as server:
         url = server.url.replace("http:", "https:")
@@ -164,6 +185,43 @@ def test_a_proxy_makes_a_tunnel_to_a_secure_server(
     assert len(secure.journal) == 2
 
 
+def test_a_proxys_password_is_for_the_proxy_alone(
+    secure: Server, tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tunnel = Tunnel()
+    monkeypatch.setenv("THE_PROXY", tunnel.url.replace("http://", "http://me:tiger-7@"))
+    monkeypatch.setenv("BOT_TOKEN", "lion-8-of-the-server")
+    connection = ConnectionSettings(
+        timeout=5, ca_file=str(certificate), proxy="env:THE_PROXY", concurrency=1
+    )
+    headers = {"Authorization": "env:BOT_TOKEN"}
+    with http_chatbot(tmp_path, connection, url=secure.url, headers=headers) as chatbot:
+        assert chatbot.reply(["hello", "you"]) == ["hello", "you"]
+    tunnel.close()
+    [head] = tunnel.heads
+    assert b"\r\nProxy-Authorization: Basic bWU6dGlnZXItNw==\r\n" in head  # me:tiger-7
+    assert b"lion-8" not in head
+    told = told_everything(secure.journal)
+    assert told.count("lion-8-of-the-server") == 2
+    for form in ("tiger-7", "bWU6dGlnZXItNw", "proxy-authorization"):
+        assert form not in told.lower() + told
+
+
+def test_a_certificate_must_be_the_hosts_through_a_tunnel_too(
+    secure: Server, tmp_path: Path, certificate: Path
+) -> None:
+    tunnel = Tunnel()
+    connection = ConnectionSettings(timeout=5, ca_file=str(certificate), proxy=tunnel.url)
+    with (
+        http_chatbot(tmp_path, connection, url=f"https://localhost:{secure.port}/") as chatbot,
+        pytest.raises(ChatbotError, match="Hostname mismatch"),
+    ):
+        chatbot.reply(["hello"])
+    tunnel.close()
+    assert tunnel.heads[0].startswith(b"CONNECT localhost:%d HTTP/1.1\r\n" % secure.port)
+    assert secure.journal == []
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "message"),
     [
@@ -189,14 +247,73 @@ def test_a_proxy_that_makes_none(
     assert secure.journal == []
 
 
-def test_much_that_comes_at_once_is_taken_as_it_is_read() -> None:
-    """A megabyte arrives faster than it is read; the socket is paused, and nothing is lost."""
-    body = bytes(range(256)) * 8192
+class Hasty:
+    """Sends a whole answer to whoever connects, and waits for no request."""
 
+    def __init__(self, body: bytes) -> None:
+        self._data = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        self.sent = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    @property
+    def left(self) -> int:
+        """How many bytes are not taken."""
+        return len(self._data) - self.sent
+
+    def close(self) -> None:
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection, memoryview(self._data) as data:
+            while self.left:
+                self.sent += connection.send(data[self.sent : self.sent + 65536])
+            connection.recv(1000)
+
+
+async def connected(port: int) -> Line:
+    """Open a line."""
+    loop = asyncio.get_running_loop()
+    return (await loop.create_connection(Line, "127.0.0.1", port))[1]
+
+
+def test_much_that_comes_at_once_is_taken_as_it_is_read() -> None:
+    """Nobody reads: the server is made to wait, for memory has an end; then nothing is lost."""
+    body = bytes(range(256)) * (1 << 17)  # 32 MB: more than the system keeps for two sockets
+    server, loop = Hasty(body), BackgroundLoop()
+    line = loop.submit(connected(server.port)).result(10)
+    before = -1
+    while before < server.sent and server.left:
+        before = server.sent
+        time.sleep(0.3)
+    assert server.left
+    assert 65536 < len(line._arrived) < 1 << 20
+    message = Message(b"GET", b"/", [(b"Host", b"x")], b"")
+    got = loop.submit(line.exchange(message, most=len(body))).result(10)
+    assert isinstance(got, WireAnswer)
+    assert got.body == body
+    loop.submit(closed(line)).result(10)
+    loop.close()
+    server.close()
+
+
+async def closed(line: Line) -> None:
+    """Close a line, on its loop."""
+    line.close()
+    await asyncio.sleep(0)
+
+
+def test_much_through_a_wire() -> None:
+    body = bytes(range(256)) * 8192
     with Server(lambda _: Answer(body)) as server:
-        wire, loop = Wire(Address.parse(server.url)), BackgroundLoop()
+        wire = Wire(Address.parse(server.url))
+        loop = BackgroundLoop(wire.aclose)
         message = Message(b"GET", b"/", [(b"Host", b"x")], b"")
         got = loop.submit(wire.exchange(message, most=len(body))).result(10)
         assert isinstance(got, WireAnswer)
         assert got.body == body
-        loop.close(wire.aclose())
+        loop.close()

@@ -1,7 +1,6 @@
 """``openai:URL#MODEL`` against a real server: what is asked, and what is made of the answers."""
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,10 +16,10 @@ MARKED = "You are {{name}}. Say {{query}} and {% never %} {{session}}."
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(server: Server) -> Server:
     """Serve completions that say what was asked."""
-    with Server(lambda received: completion(query_of(received))) as server:
-        yield server
+    server.handler = lambda received: completion(query_of(received))
+    return server
 
 
 def chatbot_of(
@@ -194,6 +193,18 @@ def test_the_fingerprint_follows_the_model_and_how_it_is_asked() -> None:
     ]
     assert len(set(changed)) == len(changed)
     assert fingerprint(batch_size=3) == fingerprint("http://localhost/v1/chat/completions#a")
+
+
+def test_a_query_is_paid_for_once_whatever_key_it_was_asked_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("A", "one")
+    monkeypatch.setenv("B", "another")
+    prints = set()
+    for key in (None, "env:A", "env:B"):
+        with chatbot_of("http://localhost/v1#a", ConnectionSettings(api_key=key)) as chatbot:
+            prints.add(chatbot.fingerprint)
+    assert len(prints) == 1
 
 
 def test_each_query_is_a_conversation_of_its_own(server: Server) -> None:

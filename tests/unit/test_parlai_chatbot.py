@@ -38,8 +38,8 @@ def queries(count: int, longest: int = 14) -> list[str]:
 
 def network_of(reference: Reference, folder: Path) -> Any:
     path = write(reference, folder)
-    tensors, longest = read_states(path)
-    assert longest == reference.longest
+    states = read_states(path)
+    assert states.longest == reference.longest
     opt = reference.opt
     shape = ParlaiShape(
         vocabulary=len(reference.tokens),
@@ -55,7 +55,7 @@ def network_of(reference: Reference, folder: Path) -> Any:
         output_bias=opt.get("softmax_layer_bias", not reference.legacy),
         legacy=reference.legacy,
     )
-    return build(shape, tensors, path)
+    return build(shape, states, path)
 
 
 def assert_layers_agree(reference: Reference, folder: Path) -> None:
@@ -581,6 +581,7 @@ class TestFilesThatAreRefused:
             ({"inference": "greedy", "beam_size": 3}, "set beam_size to 1"),
             ({"beam_block_ngram": 3, "special_tok_lst": "A"}, "beam_block_ngram .*; special_tok"),
             ({"beam_block_list_filename": "bad.txt"}, "beam_block_list_filename is given"),
+            ({"beam_blacklist_filename": "bad.txt"}, "beam_blacklist_filename is given"),
             ({"beam_size": 23}, "beam_size of 23 is too large for 24 tokens"),
         ],
     )
@@ -596,6 +597,27 @@ class TestFilesThatAreRefused:
         path = write(Reference(topk=10), tmp_path)
         with pytest.raises(CheckpointError, match="topk is 10: replies would be drawn"):
             ParlaiChatbot.load(path)
+
+    @pytest.mark.parametrize("depth", [40, 400])
+    @pytest.mark.parametrize("name", ["dict_file", "model", "hiddensize", "more"])
+    def test_options_that_nobody_could_write_out(
+        self, name: str, depth: int, tmp_path: Path
+    ) -> None:
+        """Each list holds the last one twice: a small file, and 2 ** depth leaves to show."""
+        path = write(Reference(), tmp_path)
+        (tmp_path / "model.dict").unlink()
+        nested: list[Any] = []
+        for _ in range(depth):
+            nested = [nested, nested]
+        data = pickle.dumps(Reference().opt | {name: nested}, protocol=2)
+        assert len(data) < 10_000
+        path.with_name("model.opt").write_bytes(data)
+        with pytest.raises(CheckpointError) as caught:
+            ParlaiChatbot.load(path)
+        error: BaseException | None = caught.value
+        while error is not None:  # what a traceback would show, too
+            assert len(str(error)) < 1000
+            error = error.__cause__ or error.__context__
 
     @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000, "null", '{"a": NaN, }'])
     def test_options_that_are_none(self, text: str, tmp_path: Path) -> None:

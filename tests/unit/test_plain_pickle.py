@@ -44,6 +44,18 @@ class Payload:
         return Path.touch, (self.path,)
 
 
+def test_keys_that_nobody_could_hash_are_refused() -> None:
+    """A tuple's hash is that of all its leaves, and here are 2 ** 40."""
+    key = b")" + b"2\x86" * 40  # an empty tuple; twice the topmost value, and both in a tuple
+    with pytest.raises(ValueError, match="DUP is not one for plain values"):
+        plain_pickle.load(b"\x80\x02}" + key + b"K\x01s.")
+    remembered = b")" + b"q\x00h\x00\x86" * 40  # the same by way of the memo
+    with pytest.raises(ValueError, match="a key is not a text or a number"):
+        plain_pickle.load(b"\x80\x02}" + remembered + b"K\x01s.")
+    plain = pickle.dumps({"a": (1, 2), 3: {"b": None}})
+    assert plain_pickle.load(plain) == {"a": (1, 2), 3: {"b": None}}
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_code_is_refused_and_not_run(protocol: int, tmp_path: Path) -> None:
     data = pickle.dumps({"a": [Payload(tmp_path / "trace")]}, protocol=protocol)

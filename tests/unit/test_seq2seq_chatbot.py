@@ -130,6 +130,35 @@ def test_the_context_is_read_before_the_query(architecture: str) -> None:
         assert vocabulary.decode(greedy(stepper, 1, max_tokens=9)[0].tolist()) == reply
 
 
+@pytest.mark.parametrize("architecture", MULTI_TURN)
+def test_a_context_longer_than_the_query_is_read_whole(architecture: str) -> None:
+    """The width is that of the longest turn, not of the query alone."""
+    network, vocabulary, turn = other(architecture), Vocabulary(WORDS), "ba de fi go ku " * 3
+    for query in ("ba", "de fi"):
+        [reply] = chatbot_of(network, context=[turn]).reply([query])
+        source = [i for text in (turn, query) for i in vocabulary.encode(text, max_tokens=20)]
+        memory = network.encode(network.pad([source]))
+        stepper = AntiLanguageModel(network, memory, weight=0.5, steps=3, floor=0.05)
+        assert vocabulary.decode(greedy(stepper, 1, max_tokens=9)[0].tolist()) == reply
+
+
+@pytest.mark.parametrize("architecture", MULTI_TURN)
+def test_the_width_of_a_pass_counts_the_context(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, widths = other(architecture), []
+    pad = network.pad
+
+    def spy(rows: Any, *, width: int) -> Any:
+        widths.append(width)
+        return pad(rows, width=width)
+
+    monkeypatch.setattr(network, "pad", spy)
+    for context, query in (((), "ba"), (("ba " * 9,), "ba"), (("ba",), "ba " * 9)):
+        chatbot_of(network, context=context).reply([query])
+    assert widths == [8, 16, 16]
+
+
 @pytest.mark.parametrize("architecture", ["lstm", "gru", "transformer"])
 def test_a_context_that_would_not_be_read_is_refused(architecture: str) -> None:
     with pytest.raises(CheckpointError, match=rf"{architecture} reads the query alone.*'ba'"):
@@ -208,16 +237,6 @@ def test_the_fingerprint_tells_what_the_weights_do_not() -> None:
     assert len({chatbot.fingerprint for chatbot in chatbots}) == len(chatbots)
     again = chatbot_of(other("hred"), context=("ba",))
     assert again.fingerprint == chatbots[3].fingerprint
-
-
-def test_decoding_settings_can_take_the_place_of_the_checkpoints(
-    network: Seq2Seq, tmp_path: Path
-) -> None:
-    save_model(network, Vocabulary(WORDS), tmp_path, kind="chatbot", extra={"decoding": DECODING})
-    changed = Seq2SeqChatbot.load(tmp_path, decoding={"anti_lm_weight": 0.0})
-    expected, asked = chatbot_of(network, anti_lm_weight=0.0), queries(9)
-    assert changed.reply(asked) == expected.reply(asked)
-    assert changed.fingerprint != Seq2SeqChatbot.load(tmp_path).fingerprint
 
 
 # --------------------------------------------------------------------------------------- drawing

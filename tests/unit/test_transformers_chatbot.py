@@ -119,6 +119,32 @@ class TestReplies:
         assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(("kind", "step"), [("chat", 16), ("pair", 16), ("gated", 0)])
+def test_every_pass_has_all_its_rows_and_a_column_of_padding(
+    kind: str, step: int, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shape decides the rounding, so it must be the query's own."""
+    chatbot, seen = chatbot_of(folders[kind]), []
+    generate = chatbot._model.generate
+
+    def spy(*, input_ids: torch.Tensor, attention_mask: torch.Tensor, **options: Any) -> Any:
+        seen.append((tuple(input_ids.shape), attention_mask))
+        return generate(input_ids=input_ids, attention_mask=attention_mask, **options)
+
+    monkeypatch.setattr(chatbot._model, "generate", spy)
+    lengths = [len(prompt_of(chatbot, kind, "\0" * n)) for n in range(1, 40)]
+    for count, length in enumerate(lengths, start=1):
+        seen.clear()
+        chatbot.reply(["\0" * count])
+        [(shape, mask)] = seen
+        assert shape == (4, (length // step + 1) * step if step else length)
+        assert mask.sum(dim=1).tolist() == [length] * 4
+    assert not step or {length % step for length in lengths} >= {0, 1, step - 1}
+    seen.clear()
+    chatbot.reply(["\0"] * 6)
+    assert [shape[0] for shape, _ in seen] == [4, 4]
+
+
 @pytest.mark.parametrize("kind", ["chat", "plain", "pair"])
 def test_a_loop_that_ignores_padding_would_be_seen(
     kind: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
@@ -195,13 +221,16 @@ class TestDrawing:
 
     def test_without_a_seed_it_draws_anew(self, folders: dict[str, Path]) -> None:
         chatbot = chatbot_of(folders["chat"], temperature=5.0, max_tokens=30)
-        # 16 replies of up to 30 tokens from a nearly flat distribution over 320
+        # 16 replies of up to 30 tokens from a nearly flat distribution over 50
         assert len(set(chatbot.reply(["hi"] * 16))) > 8
 
     @torch.no_grad()
-    def test_tokens_come_as_often_as_the_model_says(self, folders: dict[str, Path]) -> None:
+    def test_tokens_come_as_often_as_the_model_says(
+        self, folders: dict[str, Path], tmp_path: Path
+    ) -> None:
         number, temperature = 2000, 2.0
-        chatbot = chatbot_of(folders["chat"], temperature=temperature, max_tokens=1, batch_size=500)
+        whole = with_generation(folders["chat"], tmp_path / "whole", top_k=0)
+        chatbot = chatbot_of(whole, temperature=temperature, max_tokens=1, batch_size=500)
         drawn = Counter(chatbot.reply(["hi"] * number))
         ids = torch.tensor([prompt_of(chatbot, "chat", "hi")])
         odds = (chatbot._model(ids).logits[0, -1] / temperature).softmax(-1)
@@ -221,6 +250,61 @@ class TestDrawing:
         assert drawn == chatbot_of(folders["chat"]).reply(QUERIES)
         certain = with_generation(folders["chat"], tmp_path / "certain", top_p=1e-6)
         assert chatbot_of(certain, temperature=3.0).reply(QUERIES) == drawn
+
+    def test_without_a_top_k_it_is_the_librarys(
+        self, folders: dict[str, Path], tmp_path: Path
+    ) -> None:
+        library = pytest.importorskip("transformers").GenerationConfig
+        top_k = library._get_default_generation_params()["top_k"]
+        settings: dict[str, Any] = {"temperature": 9.0, "seed": 1, "max_tokens": 1}
+        asked = [f"{number}" for number in range(60)]
+        replies = [
+            chatbot_of(folder, **settings).reply(asked)
+            for folder in (
+                folders["chat"],
+                with_generation(folders["chat"], tmp_path / "same", top_k=top_k),
+                with_generation(folders["chat"], tmp_path / "all", top_k=0),
+            )
+        ]
+        assert replies[0] == replies[1] != replies[2]
+
+    def test_beams_are_not_kept(self, folders: dict[str, Path], tmp_path: Path) -> None:
+        """A search for the likeliest of several drawn replies would be no draw."""
+        beams = with_generation(folders["pair"], tmp_path / "beams", num_beams=3)
+        settings: dict[str, Any] = {"temperature": 1.5, "seed": 3}
+        drawn = chatbot_of(beams, **settings).reply(QUERIES)
+        assert drawn == chatbot_of(folders["pair"], **settings).reply(QUERIES)
+        assert chatbot_of(beams).reply(QUERIES) != chatbot_of(folders["pair"]).reply(QUERIES)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"min_p": 0.1},
+            {"typical_p": 0.9},
+            {"epsilon_cutoff": 1e-3},
+            {"eta_cutoff": 1e-3},
+            {"top_h": 0.4},
+            {"top_h": 0.4, "min_p": 0.1},
+        ],
+        ids=str,
+    )
+    def test_settings_that_are_not_followed_are_named(
+        self, change: dict[str, float], folders: dict[str, Path], tmp_path: Path
+    ) -> None:
+        folder = with_generation(folders["chat"], tmp_path / "other", do_sample=True, **change)
+        with pytest.raises(SetupError, match=r"model\.temperature to 0") as caught:
+            chatbot_of(folder, temperature=0.7)
+        assert all(name in str(caught.value) for name in change)
+        assert chatbot_of(folder).reply(["hi"]) == chatbot_of(folders["chat"]).reply(["hi"])
+
+    def test_settings_that_do_nothing_are_no_matter(
+        self, folders: dict[str, Path], tmp_path: Path
+    ) -> None:
+        idle = {"min_p": 0.0, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0}
+        folder = with_generation(folders["chat"], tmp_path / "idle", do_sample=True, **idle)
+        settings: dict[str, Any] = {"temperature": 0.7, "seed": 1}
+        expected = chatbot_of(folders["chat"], **settings).reply(QUERIES)
+        assert chatbot_of(folder, **settings).reply(QUERIES) == expected
 
     def test_a_single_token_at_the_top_is_greedy(self, folders: dict[str, Path]) -> None:
         cold = chatbot_of(folders["chat"], temperature=1e-4)

@@ -248,6 +248,23 @@ class TestGguf:
         assert chatbot.name == "small"
         assert capfd.readouterr() == ("", "")
 
+    def test_its_weights_become_plain_numbers(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else the library may multiply them with code from the hub."""
+        seen: list[dict[str, Any]] = []
+        auto = transformers.AutoModelForCausalLM
+        made = auto.from_pretrained
+
+        def spy(folder: str, **options: Any) -> Any:
+            seen.append(options)
+            return made(folder, **options)
+
+        monkeypatch.setattr(auto, "from_pretrained", spy)
+        loaded = load(str(file))
+        assert [options["quantization_config"].dequantize for options in seen] == [True]
+        assert {weights.dtype for weights in loaded.model.parameters()} == {torch.float32}
+
     def test_its_neighbours_are_not_read(self, file: Path, folder: Path) -> None:
         before = chatbot_of(file)
         beside = folder / "beside.gguf"

@@ -90,18 +90,24 @@ class Address:
         except ValueError:
             return False
 
-    def require_authorised(self, authorised: bool, *, where: str) -> None:
+    def require_authorised(
+        self, authorised: bool, *, where: str, proxy: "Address | None" = None
+    ) -> None:
         """Refuse to ask somebody else's chatbot unless the user answers for it.
 
         Args:
             authorised: what the user said.
             where: where to say so.
+            proxy: what stands in between: its loopback is that of its own machine.
 
         Raises:
             SetupError: the address is not on this machine, and nobody said so.
         """
-        if not (authorised or self.is_loopback):
+        is_here = self.is_loopback and (proxy is None or proxy.is_loopback)
+        if not (authorised or is_here):
+            through = f", reached through {proxy.netloc}," if proxy and self.is_loopback else ""
             raise SetupError(
-                f"{self.netloc} is not on this machine, and many queries would be sent to it that "
-                f"try to make it say what it should not. If you own it or may test it, set {where}."
+                f"{self.netloc}{through} is not on this machine, and many queries would be sent to "
+                "it that try to make it say what it should not. If you own it or may test it, set "
+                f"{where}."
             )

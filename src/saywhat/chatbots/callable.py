@@ -10,19 +10,83 @@ elsewhere (weights, a service, captured variables) is not in it: an object with 
 """
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, final
 
-from saywhat.chatbots.callable_forms import form_of, text_of, texts_of
+from saywhat.chatbots.batches import settled
+from saywhat.chatbots.callable_forms import Form, form_of, text_of, texts_of
 from saywhat.chatbots.callable_source import find, fingerprint_of
 from saywhat.chatbots.loop import BackgroundLoop, reply_to_all
 from saywhat.config import ConnectionSettings, ModelSettings
-from saywhat.errors import BatchError, ChatbotError, SetupError
+from saywhat.errors import ChatbotError, SetupError
 from saywhat.interfaces import Chatbot
 
 _DEFAULT: Final = ConnectionSettings()
+
+
+@final
+@dataclasses.dataclass(frozen=True, slots=True)
+class Function:
+    """A function, and all that is known of it without a call.
+
+    Attributes:
+        call: the function.
+        form: how it is called.
+        name: for tables and messages.
+        fingerprint: a hash of the file that holds it.
+    """
+
+    call: Callable[..., Any]
+    form: Form
+    name: str
+    fingerprint: str
+
+    def now(self, *arguments: object, query: str) -> object:
+        """Call it.
+
+        Raises:
+            ChatbotError: it raised.
+        """
+        try:
+            return self.call(*arguments)
+        except ChatbotError:  # raised on purpose: it says itself whether asking again may help
+            raise
+        except (Exception, SystemExit) as error:  # its exit code must not become an audit's
+            raise self._raised(error, query) from error
+
+    async def later(self, *arguments: object, query: str, seconds: float) -> object:
+        """Await its reply for so long.
+
+        Raises:
+            ChatbotError: it raised, or was late.
+        """
+        task = asyncio.current_task()
+        clock = asyncio.timeout(seconds)
+        try:
+            async with clock:
+                return await self.call(*arguments)
+        except ChatbotError:
+            raise
+        except asyncio.CancelledError as error:
+            if task is None or task.cancelling():  # by us: nobody waits for the reply any more
+                raise
+            raise self._raised(error, query) from error
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # the last two would end the loop's thread, on which nobody can be interrupted
+            if clock.expired():
+                raise ChatbotError(
+                    f"{self.name}() gave no reply within {seconds:g} seconds (connection.timeout)",
+                    query=query,
+                    kind="timeout",
+                    retry="later",
+                ) from error
+            raise self._raised(error, query) from error
+
+    def _raised(self, error: BaseException, query: str) -> ChatbotError:
+        kind = type(error).__name__
+        return ChatbotError(f"{self.name}() raised {kind}: {error}", query=query, kind=kind)
 
 
 @final
@@ -30,51 +94,36 @@ class CallableChatbot:
     """Answers with a function of one text.
 
     Args:
-        function: takes one text; see ``callable_forms``.
-        name: for tables.
-        fingerprint: a hash of all that determines the replies.
+        function: of any form but ``batch``.
         connection: how many queries wait for an ``async`` function at once, and how long.
 
-    Raises:
-        SetupError: it is not such a function.
-
     Example:
-        >>> CallableChatbot(str.upper, name="loud", fingerprint="1").reply(["hi"])
+        >>> function = Function(str.upper, form_of(str.upper, "loud"), "loud", fingerprint="1")
+        >>> CallableChatbot(function).reply(["hi"])
         ['HI']
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        name: str,
-        fingerprint: str,
-        connection: ConnectionSettings = _DEFAULT,
-    ) -> None:
-        self._form = form_of(function, name)
-        if self._form.takes == "batch":
-            raise SetupError(f"Expected a function of one text, got {name}(), which takes a batch.")
-        self._function, self._name, self._fingerprint = function, name, fingerprint
-        self._connection, self._loop = connection, BackgroundLoop()
+    def __init__(self, function: Function, connection: ConnectionSettings = _DEFAULT) -> None:
+        self._function, self._connection, self._loop = function, connection, BackgroundLoop()
 
     @property
     def name(self) -> str:
         """The function's name."""
-        return self._name
+        return self._function.name
 
     @property
     def fingerprint(self) -> str:
         """A hash of the function's file."""
-        return self._fingerprint
+        return self._function.fingerprint
 
     @property
     def concurrency(self) -> int:
         """How many queries may be under way together: 1 if the function is synchronous."""
-        return self._connection.concurrency if self._form.asynchronous else 1
+        return self._connection.concurrency if self._function.form.asynchronous else 1
 
     def submit(self, query: str) -> Future[str]:
         """Ask one query; a synchronous function has answered when this returns."""
-        if self._form.asynchronous:
+        if self._function.form.asynchronous:
             return self._loop.submit(self._later(query))
         future: Future[str] = Future()
         try:
@@ -97,17 +146,14 @@ class CallableChatbot:
         self._loop.close()
 
     def _now(self, query: str) -> str:
-        reply = _called(lambda: self._function(*self._form.arguments(query)), self._name, query)
-        return text_of(reply, self._form, name=self._name, query=query)
+        form = self._function.form
+        reply = self._function.now(*form.arguments(query), query=query)
+        return text_of(reply, form, name=self.name, query=query)
 
     async def _later(self, query: str) -> str:
-        reply = await _awaited(
-            lambda: self._function(*self._form.arguments(query)),
-            name=self._name,
-            query=query,
-            seconds=self._connection.timeout,
-        )
-        return text_of(reply, self._form, name=self._name, query=query)
+        form, seconds = self._function.form, self._connection.timeout
+        reply = await self._function.later(*form.arguments(query), query=query, seconds=seconds)
+        return text_of(reply, form, name=self.name, query=query)
 
 
 @final
@@ -115,38 +161,22 @@ class BatchCallableChatbot:
     """Answers with a function of a whole batch.
 
     Args:
-        function: ``list[str] -> list[str]``, its parameter annotated so; also ``async``.
-        name: for tables.
-        fingerprint: a hash of all that determines the replies.
+        function: of the form ``batch``.
         connection: how long an ``async`` function is waited for: the timeout for each text.
-
-    Raises:
-        SetupError: it is not such a function.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        name: str,
-        fingerprint: str,
-        connection: ConnectionSettings = _DEFAULT,
-    ) -> None:
-        self._form = form_of(function, name)
-        if self._form.takes != "batch":
-            raise SetupError(f"Expected a function of a batch, got {name}(), which takes one text.")
-        self._function, self._name, self._fingerprint = function, name, fingerprint
-        self._connection, self._loop = connection, BackgroundLoop()
+    def __init__(self, function: Function, connection: ConnectionSettings = _DEFAULT) -> None:
+        self._function, self._connection, self._loop = function, connection, BackgroundLoop()
 
     @property
     def name(self) -> str:
         """The function's name."""
-        return self._name
+        return self._function.name
 
     @property
     def fingerprint(self) -> str:
         """A hash of the function's file."""
-        return self._fingerprint
+        return self._function.fingerprint
 
     def reply(self, queries: Sequence[str]) -> list[str]:
         """Answer a batch.
@@ -157,25 +187,21 @@ class BatchCallableChatbot:
         """
         if not queries:
             return []
-        call = functools.partial(self._function, list(queries))
-        if self._form.asynchronous:
-            replies = self._awaited(call, queries)
+        form = self._function.form
+        if form.asynchronous:
+            replies = self._awaited(queries)
         else:
-            replies = _called(call, self._name, queries[0])
-        outcomes = texts_of(replies, self._form, name=self._name, queries=queries)
-        failures = [outcome for outcome in outcomes if isinstance(outcome, ChatbotError)]
-        if failures:
-            raise BatchError(outcomes) if len(queries) > 1 else failures[0]
-        return [outcome for outcome in outcomes if isinstance(outcome, str)]
+            replies = self._function.now(list(queries), query=queries[0])
+        return settled(texts_of(replies, form, name=self.name, queries=queries))
 
     def close(self) -> None:
         """Give up what the function is doing; it can be asked again."""
         self._loop.close()
 
-    def _awaited(self, call: Callable[[], Awaitable[object]], queries: Sequence[str]) -> object:
+    def _awaited(self, queries: Sequence[str]) -> object:
         seconds = self._connection.timeout * len(queries)
         future = self._loop.submit(
-            _awaited(call, name=self._name, query=queries[0], seconds=seconds)
+            self._function.later(list(queries), query=queries[0], seconds=seconds)
         )
         try:
             return future.result()
@@ -191,25 +217,24 @@ def make(argument: str, connection: ConnectionSettings, _: ModelSettings) -> Cha
             function (the message lists those that it holds).
     """
     found, name = find(argument)
-    is_class = isinstance(found, type)
-    if not is_class and isinstance(found, Chatbot):
-        return found
     return wrap(found, connection=connection, name=name)
 
 
-def wrap(
-    function: Any, *, connection: ConnectionSettings = _DEFAULT, name: str = ""
-) -> CallableChatbot | BatchCallableChatbot:
-    """Make a chatbot of a function object.
+def wrap(function: Any, *, connection: ConnectionSettings = _DEFAULT, name: str = "") -> Chatbot:
+    """Make a chatbot of an object.
 
     Args:
-        function: a function of one of the forms in ``callable_forms``.
+        function: a chatbot, which comes back as it is, or a function of one of the forms in
+            ``callable_forms``. A class is neither.
         connection: how many queries wait for an ``async`` function at once, and how long.
         name: for tables; the function's own by default.
 
     Raises:
-        SetupError: it is no function, or one of another form.
+        SetupError: it is neither, or a function of another form.
     """
+    if not isinstance(function, type) and isinstance(function, Chatbot):
+        chatbot: Chatbot = function
+        return chatbot
     name = name or getattr(function, "__name__", type(function).__name__)
     if isinstance(function, type):
         raise SetupError(
@@ -217,52 +242,7 @@ def wrap(
         )
     if not callable(function):
         raise SetupError(f"Expected a function, got {name} of type {type(function).__name__}.")
-    is_batch = form_of(function, name).takes == "batch"
-    kind = BatchCallableChatbot if is_batch else CallableChatbot
-    fingerprint = fingerprint_of(function, name)
-    return kind(function, name=name, fingerprint=fingerprint, connection=connection)
-
-
-def _called(call: Callable[[], object], name: str, query: str) -> object:
-    try:
-        return call()
-    except ChatbotError:  # raised on purpose: it says itself whether asking again may help
-        raise
-    except (Exception, SystemExit) as error:  # its exit code must not become an audit's
-        raise _raised(error, name, query) from error
-
-
-async def _awaited(
-    call: Callable[[], Awaitable[object]], *, name: str, query: str, seconds: float
-) -> object:
-    """Await a function's reply for so long.
-
-    Raises:
-        ChatbotError: it raised, or was late.
-    """
-    task = asyncio.current_task()
-    clock = asyncio.timeout(seconds)
-    try:
-        async with clock:
-            return await call()
-    except ChatbotError:
-        raise
-    except asyncio.CancelledError as error:
-        if task is None or task.cancelling():  # by us: nobody waits for the reply any more
-            raise
-        raise _raised(error, name, query) from error
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
-        # the last two would end the loop's thread, on which nobody can be interrupted
-        if clock.expired():
-            raise ChatbotError(
-                f"{name}() gave no reply within {seconds:g} seconds (connection.timeout)",
-                query=query,
-                kind="timeout",
-                retry="later",
-            ) from error
-        raise _raised(error, name, query) from error
-
-
-def _raised(error: BaseException, name: str, query: str) -> ChatbotError:
-    kind = type(error).__name__
-    return ChatbotError(f"{name}() raised {kind}: {error}", query=query, kind=kind)
+    form = form_of(function, name)
+    known = Function(function, form, name, fingerprint_of(function, name))
+    kind = BatchCallableChatbot if form.takes == "batch" else CallableChatbot
+    return kind(known, connection)

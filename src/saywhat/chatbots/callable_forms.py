@@ -120,8 +120,8 @@ def text_of(reply: object, form: Form, *, name: str, query: str) -> str:
         ['a', 'b', 'c']
     """
     if isinstance(reply, list | tuple) and form.lists:
-        if not reply or reply[0] is None:
-            raise _gave_nothing(name, query)
+        if not reply:
+            raise ChatbotError(f"{name}() gave no text", query=query, kind="no text")
         reply = reply[0]
     if isinstance(reply, str):
         return reply
@@ -160,16 +160,10 @@ def texts_of(
     outcomes: list[str | ChatbotError] = []
     for query, reply in zip(queries, replies, strict=True):
         try:
-            if reply is None:
-                raise _gave_nothing(name, query)
             outcomes.append(text_of(reply, form, name=name, query=query))
         except ChatbotError as error:
             outcomes.append(error)
     return outcomes
-
-
-def _gave_nothing(name: str, query: str) -> ChatbotError:
-    return ChatbotError(f"{name}() gave no text", query=query, kind="no text")
 
 
 def _wrong(got: str, name: str, query: str) -> ChatbotError:

@@ -22,6 +22,7 @@ from saywhat.chatbots.line_process import REPLIES_ONLY, LineProcess, quoted
 from saywhat.chatbots.loop import BackgroundLoop, reply_to_all
 from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import ChatbotError, SetupError
+from saywhat.runs.files import file_hash
 
 _EXPECTED: Final = "command:PROGRAM ARGS"
 
@@ -161,10 +162,10 @@ def _found(program: str) -> str:
 
 def _fingerprint(program: str, words: Sequence[str]) -> str:
     """Hash the words, and the program and all words that are files, also after ``--option=``."""
-    contents = [_digest(Path(program))]
+    contents = [_content(Path(program))]
     for word in words[1:]:
         paths = [path for path in (word, word.partition("=")[2]) if _is_file(path)]
-        contents += [_digest(Path(path)) for path in paths]
+        contents += [_content(Path(path)) for path in paths]
     identity = json.dumps(["command-1", list(words), contents])
     return hashlib.sha256(identity.encode()).hexdigest()
 
@@ -176,10 +177,9 @@ def _is_file(word: str) -> bool:
         return False
 
 
-def _digest(path: Path) -> str:
+def _content(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_hash(path)
     except OSError:  # a program that may be run but not read
         status = path.stat()
         return f"{status.st_size} {status.st_mtime_ns}"

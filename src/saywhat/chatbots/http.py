@@ -15,16 +15,16 @@ from typing import Final, final
 
 from saywhat.chatbots.http_file import read_http_file
 from saywhat.chatbots.http_plan import Call, Plan
-from saywhat.chatbots.http_replies import MOST_BYTES, one_line, require_success
+from saywhat.chatbots.http_replies import MOST_BYTES, Failures, require_success
 from saywhat.chatbots.line import Answer, NoAnswer
 from saywhat.chatbots.loop import BackgroundLoop, reply_to_all
 from saywhat.chatbots.secrets import HINT, Mask, reference
-from saywhat.chatbots.template import Slot, whole
+from saywhat.chatbots.template import Slot
 from saywhat.chatbots.wire import Proxy, Wire
 from saywhat.config import ConnectionSettings, ModelSettings
-from saywhat.errors import ChatbotError, SetupError
+from saywhat.errors import SetupError
+from saywhat.text.whole import whole
 
-_LONGEST: Final = 250
 _TRIAL: Final = {Slot.QUERY: "", Slot.SESSION: ""}
 
 
@@ -35,25 +35,33 @@ class HttpChatbot:
     Args:
         plan: how it is asked.
         connection: how it is reached.
+        authorised: whether the user said that it may be asked.
+        where: where to say so.
 
     Raises:
-        SetupError: a secret is not there, or the proxy or certificates cannot be used.
+        SetupError: it is elsewhere and nobody said that it may be asked; a secret is not there; or
+            the proxy or certificates cannot be used.
     """
 
-    def __init__(self, plan: Plan, connection: ConnectionSettings) -> None:
+    def __init__(
+        self, plan: Plan, connection: ConnectionSettings, *, authorised: bool, where: str
+    ) -> None:
+        self._mask = Mask()
+        proxy = _proxy(connection.proxy, self._mask)
+        through = None if proxy is None else proxy.address
+        for call in plan.calls:
+            call.address.require_authorised(authorised, where=where, proxy=through)
+        for call in plan.calls:
+            call.rendered(_TRIAL, self._mask)
         self._plan, self._timeout = plan, connection.timeout
         self._concurrency = connection.concurrency if plan.reset is None else 1
         self._fingerprint = plan.fingerprint
-        self._mask = Mask()
-        for call in plan.calls:
-            call.rendered(_TRIAL, self._mask)
-        proxy = _proxy(connection.proxy, self._mask)
+        addresses = {call.address.origin: call.address for call in plan.calls}
         self._wires = {
-            address.origin: Wire(address, proxy=proxy, ca_file=connection.ca_file)
-            for address in (call.address for call in plan.calls)
+            origin: Wire(address, proxy=proxy, ca_file=connection.ca_file)
+            for origin, address in addresses.items()
         }
         self._loop = BackgroundLoop(functools.partial(_close, list(self._wires.values())))
-        self._slots = asyncio.Semaphore(self._concurrency)
         self._session = str(uuid.uuid4()) if plan.shared else None
 
     @property
@@ -68,7 +76,10 @@ class HttpChatbot:
 
     @property
     def concurrency(self) -> int:
-        """How many queries may be under way; 1 if the session is reset before each."""
+        """How many queries may be under way; 1 if the session is reset before each.
+
+        Whoever submits sees to it, as the ledger and ``reply`` do.
+        """
         return self._concurrency
 
     def submit(self, query: str) -> Future[str]:
@@ -90,29 +101,26 @@ class HttpChatbot:
     def close(self) -> None:
         """Close all lines; queries under way fail."""
         self._loop.close()
-        self._slots = asyncio.Semaphore(self._concurrency)  # the old one belongs to the old loop
 
     async def _ask(self, query: str) -> str:
+        failures = Failures(query, self._mask)
+        slots = {Slot.QUERY: whole(query), Slot.SESSION: self._session or str(uuid.uuid4())}
         try:
-            async with self._slots:
-                slots = {Slot.QUERY: whole(query), Slot.SESSION: self._session or str(uuid.uuid4())}
-                if self._plan.reset is not None:
-                    answer = await self._exchange(self._plan.reset, slots, query)
-                    require_success(answer, query=query, mask=self._mask)
-                answer = await self._exchange(self._plan.call, slots, query)
-            return self._plan.reading.reply_in(answer, query=query, mask=self._mask)
+            if self._plan.reset is not None:
+                answer = await self._exchange(self._plan.reset, slots, failures)
+                require_success(answer, failures)
+            answer = await self._exchange(self._plan.call, slots, failures)
+            return self._plan.reading.reply_in(answer, failures)
         except asyncio.CancelledError:
-            raise ChatbotError(
-                "The chatbot was closed", query=query, kind="closed", retry="never"
-            ) from None
+            raise failures.made("The chatbot was closed", "closed", "never") from None
 
-    async def _exchange(self, call: Call, slots: Mapping[Slot, str], query: str) -> Answer:
+    async def _exchange(self, call: Call, slots: Mapping[Slot, str], failures: Failures) -> Answer:
         outcome = await self._outcome(call, slots)
         if isinstance(outcome, Answer):
             return outcome
-        told = one_line(self._mask(f"{outcome.kind}: {outcome.message}"))[:_LONGEST]
+        told = failures.quoted(f"{outcome.kind}: {outcome.message}")
         message = f"No answer from {call.address.netloc}: {told}"
-        raise ChatbotError(message, query=query, kind=outcome.kind, retry=outcome.retry)
+        raise failures.made(message, outcome.kind, outcome.retry)
 
     async def _outcome(self, call: Call, slots: Mapping[Slot, str]) -> Answer | NoAnswer:
         wire = self._wires[call.address.origin]
@@ -135,12 +143,12 @@ def make(argument: str, connection: ConnectionSettings, _: ModelSettings) -> Htt
     """
     path = Path(argument)
     plan, authorised = read_http_file(path)
-    for call in plan.calls:
-        call.address.require_authorised(
-            authorised or connection.authorised,
-            where=f"`authorised: true` in {path.name} (or connection.authorised)",
-        )
-    return HttpChatbot(plan, connection)
+    return HttpChatbot(
+        plan,
+        connection,
+        authorised=authorised or connection.authorised,
+        where=f"`authorised: true` in {path.name} (or connection.authorised)",
+    )
 
 
 async def _close(wires: Sequence[Wire]) -> None:

@@ -4,19 +4,20 @@ Values are never repeated in messages: a file may hold what should not be in it.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
-import yaml
 from pydantic import ValidationError
 
 from saywhat.chatbots.addresses import Address
-from saywhat.chatbots.http_form import HttpFile, ResetSettings, SessionSettings
+from saywhat.chatbots.http_form import POST, RESET, WORD, HttpFile, ResetSettings, SessionSettings
 from saywhat.chatbots.http_plan import Call, Plan, header_problem, header_value
 from saywhat.chatbots.http_replies import Reading
 from saywhat.chatbots.json_paths import ReplyPath
-from saywhat.chatbots.template import Slot, TemplateReader, has_slot
+from saywhat.chatbots.secrets import Secret
+from saywhat.chatbots.template import Slot, TemplateReader, Text, has_slot
+from saywhat.config.yaml_files import YamlFile, read_yaml
 from saywhat.errors import SetupError
 
 _ANY: Final = frozenset(Slot)
@@ -32,8 +33,11 @@ def read_http_file(path: Path) -> tuple[Plan, bool]:
     Raises:
         SetupError: all that is wrong, one problem a line, each with its key and line.
     """
-    values, lines = _parsed(path)
-    problems = _Problems(path, lines)
+    file = read_yaml(path, "a file")
+    values = file.values
+    if not values:
+        raise SetupError(f"Expected keys and values in {path}, such as url: and reply:.")
+    problems = _Problems(path, file)
     settings = problems.validated(values)
     reader = _Reader(path.absolute().parent, problems)
     call = reader.call(values, "")
@@ -61,16 +65,15 @@ def read_http_file(path: Path) -> tuple[Plan, bool]:
 class _Problems:
     """What is wrong with a file."""
 
-    def __init__(self, path: Path, lines: Mapping[str, int]) -> None:
-        self._path, self._lines = path, lines
-        self._found: dict[tuple[str, str], int] = {}
+    def __init__(self, path: Path, file: YamlFile) -> None:
+        self._path, self._file = path, file
+        self._found: dict[tuple[str, str], int] = {
+            (key, f"given twice, first in line {first}"): line for key, line, first in file.repeated
+        }
 
     def add(self, key: str, message: str) -> None:
         """Add a problem of a dotted key."""
-        place = key
-        while place and place not in self._lines:
-            place = place.rpartition(".")[0]
-        self._found.setdefault((key, message), self._lines.get(place, 1))
+        self._found.setdefault((key, message), self._file.line_of(key))
 
     def is_any_in(self, places: tuple[str, ...]) -> bool:
         """Tell whether something is wrong in one of some top-level keys."""
@@ -82,7 +85,7 @@ class _Problems:
             return HttpFile.model_validate(values)
         except ValidationError as error:
             for one in error.errors(include_input=False, include_url=False):
-                parts = [str(part) for part in one["loc"] if part != "SessionSettings"]
+                parts = [str(part) for part in one["loc"] if part not in {RESET, WORD}]
                 self.add(".".join(parts), _explained(one["type"], parts, str(one["msg"])))
         return None
 
@@ -132,7 +135,7 @@ class _Reader:
             return None
         if address is None:
             return None
-        method = str(values.get("method", "POST"))
+        method = str(values.get("method", POST))
         return Call(address, method, headers, params, payload, is_form)
 
     def reading(self, path: object) -> Reading | None:
@@ -184,16 +187,17 @@ class _Reader:
         return headers
 
 
-def _texts(template: Any) -> Iterable[str]:
-    if isinstance(template, str):
-        return [template]
-    parts = getattr(template, "parts", None) or [getattr(template, "prefix", "")]
-    return [part for part in parts if isinstance(part, str)]
+def _texts(template: str | Text | Secret) -> Sequence[str]:
+    if isinstance(template, Text):
+        return [part for part in template.parts if isinstance(part, str)]
+    return [template.prefix if isinstance(template, Secret) else template]
 
 
 def _explained(kind: str, parts: list[str], message: str) -> str:
     if kind == "missing":
         return "missing"
+    if kind == "model_type":
+        return "expected keys and values"
     if kind == "extra_forbidden":
         model = ResetSettings if "reset" in parts[:-1] else HttpFile
         known = SessionSettings if parts[:-1] == ["session"] else model
@@ -201,41 +205,3 @@ def _explained(kind: str, parts: list[str], message: str) -> str:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known.model_fields)}"
         return f"unknown key; {hint}"
     return message.removeprefix("Value error, ").replace("Input should be", "expected")
-
-
-def _parsed(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        beside = sorted(file.name for file in path.parent.glob("*.y*ml"))
-        hint = f" That folder has {', '.join(beside)}." if beside else ""
-        raise SetupError(f"Expected a file at {path}: {error.strerror}.{hint}") from None
-    except UnicodeDecodeError as error:
-        raise SetupError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from None
-    try:
-        values = yaml.safe_load(text)
-        keys = list(_keys(yaml.compose(text, Loader=yaml.SafeLoader), "", depth=0))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SetupError(f"{path}, line {line}: not YAML: {error.problem}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SetupError(f"{path} is not YAML ({type(error).__name__}).") from None
-    if not isinstance(values, dict):
-        raise SetupError(f"Expected keys and values in {path}, such as url: and reply:.")
-    lines: dict[str, int] = {}
-    for key, line in keys:
-        if key in lines:
-            raise SetupError(
-                f"{path}, line {line}: {key}: given twice, first in line {lines[key]}."
-            )
-        lines[key] = line
-    return {str(key): value for key, value in values.items()}, lines
-
-
-def _keys(node: yaml.Node | None, prefix: str, *, depth: int) -> Iterator[tuple[str, int]]:
-    if not isinstance(node, yaml.MappingNode) or depth > 10:
-        return
-    for key, value in node.value:
-        name = f"{prefix}{key.value}"
-        yield name, key.start_mark.line + 1
-        yield from _keys(value, f"{name}.", depth=depth + 1)

@@ -1,11 +1,14 @@
 """The form of an ``http:`` chatbot's file: its keys, and their defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from saywhat.config import Section
+
+POST: Final = "POST"
+WORD, RESET = "session: WORD", "session: {reset}"  # names of the sides of a union, not of keys
 
 
 class ResetSettings(Section):
@@ -13,7 +16,7 @@ class ResetSettings(Section):
 
     url: str
     """Where it goes."""
-    method: Literal["DELETE", "GET", "POST", "PUT"] = "POST"
+    method: Literal["DELETE", "GET", "POST", "PUT"] = POST
     """Its method."""
     headers: dict[str, Any] = Field(default_factory=dict)
     """Its headers."""
@@ -32,11 +35,21 @@ class SessionSettings(Section):
     """The request that starts a new conversation."""
 
 
-def _one_of(value: object) -> object:
-    # a union's own errors would list both of its sides
-    if isinstance(value, Mapping) or value in {"fresh", "shared"}:
-        return value
-    raise ValueError("expected fresh, shared or {reset: {url: ...}}")
+def _side(value: object) -> str | None:
+    if isinstance(value, Mapping):
+        return RESET
+    return WORD if isinstance(value, str) and value in {"fresh", "shared"} else None
+
+
+# without a discriminator, the errors would list both sides
+Session = Annotated[
+    Annotated[Literal["fresh", "shared"], Tag(WORD)] | Annotated[SessionSettings, Tag(RESET)],
+    Discriminator(
+        _side,
+        custom_error_type="session",
+        custom_error_message="expected fresh, shared or {reset: {url: ...}}",
+    ),
+]
 
 
 def _as_text(value: object) -> object:
@@ -52,7 +65,7 @@ class HttpFile(Section):
     """For tables; the host by default."""
     url: str
     """Where every query goes."""
-    method: Literal["GET", "POST", "PUT"] = "POST"
+    method: Literal["GET", "POST", "PUT"] = POST
     """The method."""
     authorised: bool = False
     """That you own this chatbot or may test it: needed for every address but loopback."""
@@ -66,9 +79,8 @@ class HttpFile(Section):
     """The urlencoded body, instead of a JSON body."""
     reply: str
     """The reply's JSONPath, or ``text`` if the whole body is the reply."""
-    session: Annotated[Literal["fresh", "shared"] | SessionSettings, BeforeValidator(_one_of)] = (
-        "fresh"
-    )
-    """What ``{{session}}`` is: another id for each query, one for the run, or one that is reset."""
+    session: Session = "fresh"
+    """What ``{{session}}`` is: another id for each query, one for each start of the run, or another
+    for each query after a request that resets the chatbot."""
     model_version: Annotated[str | None, BeforeValidator(_as_text)] = None
     """Your own word for what the server runs; another one makes old replies count no more."""

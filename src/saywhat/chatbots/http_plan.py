@@ -7,9 +7,10 @@ import json
 import re
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any, Final, Literal, final
+from typing import Any, Final, final
 
 from saywhat.chatbots.addresses import Address
+from saywhat.chatbots.http_form import POST
 from saywhat.chatbots.http_replies import Reading
 from saywhat.chatbots.line import Message
 from saywhat.chatbots.secrets import Mask, Secret
@@ -22,7 +23,6 @@ _OURS: Final = frozenset({
     "connection", "content-length", "expect", "keep-alive", "proxy-authorization",
     "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
 @final
@@ -37,19 +37,21 @@ class Call:
         params: templates of the query string's values.
         payload: a template of the body; ``None`` for none.
         form: whether the payload is sent urlencoded instead of as JSON.
+        key: sent as the header ``Authorization``, but no part of what the message is: whoever has
+            another key is given the same replies.
     """
 
     address: Address
-    method: str = "POST"
+    method: str = POST
     headers: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     payload: Any = None
     form: bool = False
+    key: Secret | None = None
     _fixed: list[tuple[bytes, bytes]] = dataclasses.field(init=False, repr=False, compare=False)
     _filled: dict[str, Any] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        kind: Literal["json", "form"] = "form" if self.form else "json"
         headers: dict[str, Any] = {
             "Host": self.address.netloc,
             "Accept": "application/json, text/plain, */*",
@@ -57,7 +59,10 @@ class Call:
             "User-Agent": f"saywhat/{importlib.metadata.version('saywhat')}",
         }
         if self.payload is not None:
-            headers["Content-Type"] = _TYPES[kind]
+            kind = "x-www-form-urlencoded" if self.form else "json"
+            headers["Content-Type"] = f"application/{kind}"
+        if self.key is not None:
+            headers["Authorization"] = self.key
         given = {name.lower() for name in self.headers}
         headers = {name: text for name, text in headers.items() if name.lower() not in given}
         fixed, to_fill = [], {}
@@ -99,7 +104,7 @@ class Call:
         return Message(self.method.encode(), target, headers, body)
 
     def identity(self) -> list[Any]:
-        """Describe everything that determines the message, secrets by reference."""
+        """Describe everything that determines the reply, secrets by reference; not the key."""
         parts = (dict(self.headers), dict(self.params), self.payload)
         return [self.address.url, self.method, self.form, *(described(part) for part in parts)]
 

@@ -13,8 +13,8 @@ from typing import Any, Final, final
 from saywhat.chatbots.json_paths import MISSING, ReplyPath, text_paths
 from saywhat.chatbots.line import Answer
 from saywhat.chatbots.secrets import Mask
-from saywhat.chatbots.template import whole
 from saywhat.errors import ChatbotError, Retry
+from saywhat.text.whole import whole
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 _QUOTED: Final = 200  # characters of a body that a message may show
@@ -41,19 +41,18 @@ class Reading:
     path: ReplyPath | None
     reasons: tuple[tuple[str, ReplyPath], ...] = ()
 
-    def reply_in(self, answer: Answer, *, query: str, mask: Mask) -> str:
+    def reply_in(self, answer: Answer, failures: "Failures") -> str:
         """Give the reply in an answer.
 
         Args:
             answer: what came.
-            query: what was asked.
-            mask: the secrets that were sent.
+            failures: makes the error if there is none.
 
         Raises:
             ChatbotError: there is none.
         """
-        failures = _Failures(query, mask)
-        require_success(answer, query=query, mask=mask)
+        mask = failures.mask
+        require_success(answer, failures)
         text = _decoded(answer, failures, is_json=self.path is not None)
         if self.path is None:
             return mask(whole(text))
@@ -68,7 +67,7 @@ class Reading:
         raise failures.made(message + _suggested(document, mask), "no reply", "never")
 
 
-def require_success(answer: Answer, *, query: str, mask: Mask) -> None:
+def require_success(answer: Answer, failures: "Failures") -> None:
     """Refuse an answer whose status code is not one of success.
 
     Raises:
@@ -77,7 +76,6 @@ def require_success(answer: Answer, *, query: str, mask: Mask) -> None:
     status = answer.status
     if 200 <= status < 300:
         return
-    failures = _Failures(query, mask)
     retry: Retry = "never"
     after, note = None, failures.quoted(answer.body.decode("utf-8", "replace"))
     if 300 <= status < 400:
@@ -97,8 +95,13 @@ def one_line(text: str) -> str:
 
 @final
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Failures:
-    """Makes the errors of one query."""
+class Failures:
+    """Makes the errors of one query.
+
+    Attributes:
+        query: what was asked.
+        mask: the secrets that were sent.
+    """
 
     query: str
     mask: Mask
@@ -106,6 +109,7 @@ class _Failures:
     def made(
         self, message: str, kind: str, retry: Retry, *, after: float | None = None
     ) -> ChatbotError:
+        """Make an error; its message is masked, and one line that no terminal obeys."""
         return ChatbotError(
             one_line(self.mask(message)), query=self.query, kind=kind, retry=retry, after=after
         )
@@ -116,7 +120,7 @@ class _Failures:
         return line if len(line) <= _QUOTED else f"{line[:_QUOTED]}…"
 
 
-def _decoded(answer: Answer, failures: _Failures, *, is_json: bool) -> str:
+def _decoded(answer: Answer, failures: Failures, *, is_json: bool) -> str:
     body = _unpacked(answer, failures)
     declared = _charset(answer)
     # RFC 8259 wants UTF-8; older servers send what the first bytes tell.
@@ -127,19 +131,21 @@ def _decoded(answer: Answer, failures: _Failures, *, is_json: bool) -> str:
     raise failures.made(message, "encoding", "later")
 
 
-def _unpacked(answer: Answer, failures: _Failures) -> bytes:
+def _unpacked(answer: Answer, failures: Failures) -> bytes:
     coding = answer.header(b"content-encoding") or "identity"
     if coding.lower() == "identity":
         return answer.body
+    message = f"Expected a body that is not compressed, got one in {failures.quoted(coding)}"
     if coding.lower() in {"gzip", "x-gzip", "deflate"}:
         unpacking = zlib.decompressobj(wbits=47)  # gzip or zlib, by its first bytes
         with contextlib.suppress(zlib.error):
             body = unpacking.decompress(answer.body, MOST_BYTES + 1)
             if len(body) > MOST_BYTES:
-                message = f"Expected at most {MOST_BYTES >> 20} MB, got a larger body"
-                raise failures.made(message, "too large", "never")
-            return body
-    message = f"Expected a body that is not compressed, got one in {failures.quoted(coding)}"
+                larger = f"Expected at most {MOST_BYTES >> 20} MB, got a larger body"
+                raise failures.made(larger, "too large", "never")
+            if unpacking.eof and not unpacking.unused_data:
+                return body
+        message += ", which is not whole"
     raise failures.made(message, "encoding", "later")
 
 
@@ -156,7 +162,7 @@ def _charset(answer: Answer) -> str | None:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-def _parsed(text: str, failures: _Failures) -> Any:
+def _parsed(text: str, failures: Failures) -> Any:
     try:
         return json.loads(text, parse_int=_integer)
     except RecursionError:
@@ -189,7 +195,7 @@ def _suggested(document: Any, mask: Mask) -> str:
     return f"text is at {listed}"
 
 
-def _redirection(answer: Answer, failures: _Failures) -> str:
+def _redirection(answer: Answer, failures: Failures) -> str:
     location = failures.mask(answer.header(b"location") or "")
     location = re.sub(r"//[^/@]*@", "//", location.partition("?")[0].partition("#")[0])
     where = f" to {failures.quoted(location)}" if location else ""

@@ -267,18 +267,17 @@ class CountingChatbot:
         return self._chatbot.reply(queries)
 
 
-def make(
-    name: str,
-    connection: ConnectionSettings | None = None,  # noqa: ARG001  (a factory's form)
-    model: ModelSettings | None = None,  # noqa: ARG001
-) -> Chatbot:
-    """Make a chatbot of this module: ``cipher`` (over ``CIPHER_WORDS``), ``deaf`` or ``echo``.
+def make(name: str, _: ConnectionSettings, __: ModelSettings) -> Chatbot:
+    """Make a chatbot of this module: the factory of ``known:NAME``.
+
+    Args:
+        name: ``cipher`` (over ``CIPHER_WORDS``), ``deaf`` or ``echo``.
 
     Raises:
         UnknownNameError: there is no chatbot of that name.
 
     Example:
-        >>> make("echo").reply(["hi"])
+        >>> make("echo", ConnectionSettings(), ModelSettings()).reply(["hi"])
         ['hi']
     """
     if name == "cipher":

@@ -7,7 +7,6 @@ of its own: an interruption from the keyboard does not reach it, and it ends wit
 
 import contextlib
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -17,16 +16,17 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import IO, Final, cast, final
 
+from saywhat.chatbots.secrets import Mask
 from saywhat.errors import ChatbotError, Retry
 
 MAX_LINE: Final = 4_000_000  # bytes
 REPLIES_ONLY: Final = "its stdout is for replies only, one line for each query"
 _QUOTED: Final = 200  # characters of what is quoted in a message
-_KEPT: Final = 4_096  # bytes of which such a line is looked for
+_KEPT: Final = 4_096  # bytes of stderr in which its last line is looked for
 _CHUNK: Final = 65_536
 _LOOK: Final = 0.2  # seconds between looks whether it lives: its children may hold the pipes open
-_GRACE: Final = 2.0  # seconds between asking a process to end and ending it
-_CREDENTIAL: Final = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
+_GRACE: Final = 2.0  # seconds between asking processes to end and ending them
+_STEP: Final = 0.01  # seconds between looks whether they have
 
 
 @final
@@ -62,7 +62,7 @@ class LineProcess:
     @property
     def alive(self) -> bool:
         """Whether it can be asked."""
-        return not self._closed and self._process.poll() is None
+        return not self._closed and not _has_ended(self._process)
 
     def exchange(self, line: bytes, *, seconds: float, query: str) -> bytes:
         """Write a line and give the line that answers it.
@@ -119,7 +119,7 @@ class LineProcess:
 
     def _refuse_more(self, query: str) -> None:
         if more := self._unread.strip():
-            first = quoted(more.partition(b"\n")[0][:_KEPT].decode(errors="replace"))
+            first = quoted(more.partition(b"\n")[0].decode(errors="replace"))
             what = f"wrote a line that answers no query: {first}; {REPLIES_ONLY}"
             raise self.failure(what, "extra line", query)
 
@@ -130,7 +130,7 @@ class LineProcess:
             move: Callable[[int], bool] = key.data
             if not move(key.fd):
                 pipes.unregister(key.fileobj)
-        if not ready and self._process.poll() is not None:
+        if not ready and _has_ended(self._process):
             self._closed = True
         return bool(ready)
 
@@ -147,8 +147,7 @@ class LineProcess:
         return chunk != b""
 
     def _dead(self, pipes: selectors.BaseSelector, query: str) -> ChatbotError:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
+        _has_ended(self._process, within=1.0)
         for _ in range(64):  # its last words; a child of its own may never stop
             if not self._move(pipes, 0.0):
                 break
@@ -165,10 +164,8 @@ def quoted(text: str) -> str:
         >>> quoted("red" + chr(7)) == "'red" + chr(92) + "x07'"
         True
     """
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _CREDENTIAL.search(name):
-            text = text.replace(value, "***")
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.strip()[:_QUOTED])
+    text = Mask.of_environment().piece(text.strip())
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:_QUOTED])
     return f"'{shown[:_QUOTED]}'"
 
 
@@ -199,12 +196,45 @@ def _chunk(pipe: int) -> bytes | None:
         return b""
 
 
-def _end(process: "subprocess.Popen[bytes]", using: threading.Lock) -> None:
-    for number, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
-        with contextlib.suppress(OSError):  # all of them have ended
-            os.killpg(process.pid, number)
+def _has_ended(process: "subprocess.Popen[bytes]", *, within: float = 0.0) -> bool:
+    """Whether a process has ended. Whoever finds that out also ends what it has left behind.
+
+    Its number is the group's, and may be another process's once the group has gone too: the group
+    must not be signalled later.
+    """
+    if process.returncode is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(within)
+            _end_group(process)
+    return process.returncode is not None
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process and its children to end, and end those that are there after the grace."""
+    deadline = time.monotonic() + _GRACE
+    there = _signal(process, signal.SIGTERM)
+    while there and time.monotonic() < deadline:
+        process.poll()  # one that has ended is there until somebody asks
+        there = _signal(process, 0)
+        time.sleep(_STEP if there else 0.0)
+    if there:
+        _signal(process, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: int) -> bool:
+    """Signal a process and its children; say whether there are any that can be signalled."""
+    try:
+        os.killpg(process.pid, number)
+    except OSError:
+        return False
+    return True
+
+
+def _end(process: "subprocess.Popen[bytes]", using: threading.Lock) -> None:
+    if process.returncode is None:
+        _end_group(process)
     # whoever moves the pipes sees that it has died, and lets go of them
     held = using.acquire(timeout=_GRACE)
     for pipe in _pipes(process):

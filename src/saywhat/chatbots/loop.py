@@ -1,14 +1,14 @@
 """One event loop on a thread of its own: where chatbots that wait for others do their waiting."""
 
 import asyncio
-import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, Final, TypeVar, final
 
-from saywhat.errors import BatchError, ChatbotError
+from saywhat.chatbots.batches import settled
+from saywhat.errors import ChatbotError
 from saywhat.interfaces import ConcurrentChatbot
 
 T = TypeVar("T")
@@ -43,15 +43,8 @@ class BackgroundLoop:
             loop = self._loop or self._start()
             return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
-    def close(self, last: Coroutine[Any, Any, object] | None = None) -> None:
-        """Cancel what runs, run ``last``, and end the thread; closing twice is harmless."""
-        if self._loop is None:
-            if last is not None:
-                last.close()
-            return
-        if last is not None:
-            with contextlib.suppress(Exception):  # what cannot be closed is left to the system
-                self.submit(last).result(_PATIENCE)
+    def close(self) -> None:
+        """Cancel what runs, and end the thread; closing twice is harmless."""
         if self._end is not None:
             self._end()
         self._loop = self._thread = None
@@ -87,10 +80,7 @@ def reply_to_all(chatbot: ConcurrentChatbot, queries: Sequence[str]) -> list[str
             outcomes.append(future.result())
         except ChatbotError as error:
             outcomes.append(error)
-    failures = [outcome for outcome in outcomes if isinstance(outcome, ChatbotError)]
-    if failures:
-        raise BatchError(outcomes) if len(queries) > 1 else failures[0]
-    return [outcome for outcome in outcomes if isinstance(outcome, str)]
+    return settled(outcomes)
 
 
 def _run(

@@ -45,16 +45,17 @@ def make(argument: str, connection: ConnectionSettings, model: ModelSettings) ->
         address = _endpoint(Address.parse(url))
     except SetupError as error:
         raise SetupError(f"openai: {error}.") from None
-    address.require_authorised(
-        connection.authorised, where="connection.authorised (`--set connection.authorised=true`)"
-    )
-    key = _key(connection.api_key)
     call = Call(
         address,
-        headers={} if key is None else {"Authorization": key},
         payload=_body(name, model),
+        key=_key(connection.api_key),
     )
-    return HttpChatbot(Plan(name, call, _READING), connection)
+    return HttpChatbot(
+        Plan(name, call, _READING),
+        connection,
+        authorised=connection.authorised,
+        where="connection.authorised (`--set connection.authorised=true`)",
+    )
 
 
 def _endpoint(address: Address) -> Address:

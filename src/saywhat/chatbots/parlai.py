@@ -15,15 +15,16 @@ from typing import Final, final
 
 import torch
 
+from saywhat.chatbots.batches import check_text
 from saywhat.chatbots.parlai_dictionary import PERSON, ParlaiDictionary
 from saywhat.chatbots.parlai_options import ParlaiOptions, check_followed, read_options
 from saywhat.config import ConnectionSettings, ModelSettings
-from saywhat.errors import ChatbotError, CheckpointError
-from saywhat.nn.checkpoint import file_hash
+from saywhat.errors import CheckpointError
 from saywhat.nn.decoding import BLOCK
 from saywhat.nn.parlai import ParlaiSeq2Seq, ParlaiShape
 from saywhat.nn.parlai_checkpoint import build, check_shared, is_legacy, read_states
 from saywhat.nn.parlai_decoding import BeamRule, beam, greedy
+from saywhat.runs.files import file_hash
 from saywhat.text.vocabulary import BOS, EOS, PAD
 
 _CODE: Final = "parlai-1"  # part of the fingerprint: new whenever this code may reply otherwise
@@ -90,8 +91,7 @@ class ParlaiChatbot:
     def reply(self, queries: Sequence[str]) -> list[str]:
         """See ``Chatbot``. A query without any token gets an empty reply: the agent gives none."""
         for query in queries:
-            if not isinstance(query, str):
-                raise ChatbotError(f"Expected text, got {type(query).__name__}.", query=repr(query))
+            check_text(query)
         sources = [_source(query, self._parts) for query in queries]
         replies = [""] * len(sources)
         for tile in _tiles(sources, self._parts):
@@ -131,14 +131,15 @@ def make(model_file: str, _: ConnectionSettings, __: ModelSettings) -> ParlaiCha
 
 
 def _read(model_file: Path, opt_file: Path, dict_file: Path) -> ParlaiParts:
-    tensors, longest = read_states(model_file)
+    states = read_states(model_file)
+    tensors = states.tensors
     legacy = is_legacy(tensors, model_file)
-    options, listed = read_options(opt_file)
+    options = read_options(opt_file)
     check_followed(options, opt_file, legacy=legacy)
     if not dict_file.is_file():
         raise CheckpointError(
             f"Expected the model's dictionary at {dict_file}; there is none. ParlAI may have kept "
-            f"it elsewhere (the options say {listed.get('dict_file')!r:.200}): copy it there."
+            f"it elsewhere (the options say {options.dict_file[:200]!r}): copy it there."
         )
     dictionary = ParlaiDictionary.read(dict_file, options, legacy=legacy)
     table = tensors.get("decoder.lt.weight")
@@ -149,14 +150,14 @@ def _read(model_file: Path, opt_file: Path, dict_file: Path) -> ParlaiParts:
             f"in {model_file} are for {rows:,}: one of them belongs to another model. (A model "
             "trained in half precision needs `fp16` or `force_fp16_tokens` in its options.)"
         )
-    network = build(_shape(options, rows, legacy=legacy), tensors, model_file)
+    network = build(_shape(options, rows, legacy=legacy), states, model_file)
     check_shared(
         tensors,
         model_file,
         lookuptable=options.lookuptable,
         shared_layers=options.decoder == "shared",
     )
-    search, limit = _decoding(options, longest, legacy=legacy)
+    search, limit = _decoding(options, states.longest, legacy=legacy)
     if search is not None and search.beams > rows - 2:
         raise CheckpointError(f"A beam_size of {search.beams} is too large for {rows} tokens.")
     return ParlaiParts(network, dictionary, options, search, limit)

@@ -6,7 +6,7 @@ default. Options that saywhat does not follow are refused by name, never passed 
 
 import json
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,7 +28,10 @@ _ASK: Final = "ask ParlAI itself through `python:` or `command:`"
 class ParlaiOptions(BaseModel):
     """The options that determine the replies, by ParlAI's names."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    # values are never shown: a small pickle can hold one that takes for ever to write out
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", protected_namespaces=(), hide_input_in_errors=True
+    )
 
     model: str = ""
     hiddensize: int = Field(ge=1, le=32_768)
@@ -44,6 +47,7 @@ class ParlaiOptions(BaseModel):
     numsoftmax: int = Field(1, ge=1, le=100)
     softmax_layer_bias: bool = False
 
+    dict_file: str = ""
     dict_tokenizer: str = "re"
     dict_lower: bool = False
     dict_max_ngram_size: int = -1
@@ -84,14 +88,14 @@ class ParlaiOptions(BaseModel):
         return method == "beam"
 
 
-def read_options(path: Path) -> tuple[ParlaiOptions, dict[str, Any]]:
+def read_options(path: Path) -> ParlaiOptions:
     """Read an options file.
 
     Args:
         path: of ``MODEL_FILE.opt``.
 
     Returns:
-        The options, and all that the file lists.
+        The options that are known; nothing else of the file is kept.
 
     Raises:
         CheckpointError: it is missing or damaged, or an option has an impossible value.
@@ -114,8 +118,10 @@ def read_options(path: Path) -> tuple[ParlaiOptions, dict[str, Any]]:
     if not isinstance(listed, dict):
         raise CheckpointError(f"Expected options by name in {path}, got {type(listed).__name__}.")
     given = {key: value for key, value in listed.items() if value is not None}
+    if not isinstance(given.get("dict_file", ""), str):
+        del given["dict_file"]  # it decides nothing, so it need not be one
     try:
-        return ParlaiOptions.model_validate(given), listed
+        return ParlaiOptions.model_validate(given)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()

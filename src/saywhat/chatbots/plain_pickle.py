@@ -87,6 +87,8 @@ def _gather(name: str, stack: list[Any]) -> None:
     elif name.startswith("APPEND"):
         list.extend(stack[-1], taken)
     else:
+        if any(isinstance(key, tuple) for key in taken[::2]):  # hashing one can take for ever
+            raise ValueError("a key is not a text or a number")
         dict.update(stack[-1], zip(taken[::2], taken[1::2], strict=True))
 
 

@@ -5,6 +5,7 @@ since a server may echo what it was sent.
 """
 
 import dataclasses
+import html
 import json
 import os
 import re
@@ -19,6 +20,9 @@ from saywhat.errors import SetupError
 
 HINT: Final = "write env:NAME or file:PATH to say where it is"
 _SHORTEST: Final = 4  # characters; anything shorter would mask ordinary words
+# the end of a word of a variable's name: PGPASSWORD, DB_PASS, STRIPE_KEY_2
+_IN_VARIABLES: Final = re.compile(r"(?:key|token|secret|pass(?:word|wd|phrase)?|credential)s?\Z")
+_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})  # not passwords
 _REFERENCE: Final = re.compile(
     r"(?:env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)|file:(?P<file>\S[^\r\n\0]*))"
 )
@@ -28,6 +32,7 @@ _LAST_WORDS: Final = frozenset({
     "passphrase", "passwd", "password", "pwd", "secret", "token",
 })  # fmt: skip
 _KEY_KINDS: Final = frozenset({"access", "api", "auth", "private", "secret", "subscription"})
+_PERCENT: Final = re.compile(r"%[0-9A-F]{2}")
 _SCHEMES: Final = re.compile(r"(?:bearer|basic|token|apikey|digest)\s+\S", re.IGNORECASE)
 
 
@@ -133,7 +138,7 @@ def is_credential(key: str, value: object = "") -> bool:
 
 @final
 class Mask:
-    """Replaces secrets by ``***`` wherever they turn up, also when escaped or percent-encoded.
+    """Replaces secrets by ``***``, as they are, and as JSON, HTML and URLs spell them.
 
     Example:
         >>> mask = Mask()
@@ -146,6 +151,22 @@ class Mask:
         self._known: set[str] = set()
         self._forms: tuple[str, ...] = ()
 
+    @classmethod
+    def of_environment(cls) -> "Mask":
+        """Know what this process's variables hold, if their names tell of a secret.
+
+        A false alarm costs a few stars here, so such a word may stand anywhere in a name.
+        """
+        mask = cls()
+        for name, value in os.environ.items():
+            words = (word.lower() for word in _WORDS.findall(name))
+            suspect = is_credential(name, value) or any(map(_IN_VARIABLES.search, words))
+            if suspect and name not in _FOLDERS:
+                text = os.fsencode(value).decode(errors="replace")
+                for part in (text, *text.split("\n")):  # a key may have many lines
+                    mask.add(part.strip())
+        return mask
+
     @override
     def __repr__(self) -> str:
         return f"Mask({len(self._known)} secrets)"
@@ -157,14 +178,7 @@ class Mask:
         self._known.add(secret)
         forms = set(self._forms)
         if len(secret) >= _SHORTEST:
-            forms |= {
-                secret,
-                json.dumps(secret)[1:-1],
-                json.dumps(secret, ensure_ascii=False)[1:-1],
-                urllib.parse.quote(secret, safe=""),
-                urllib.parse.quote(secret),
-                urllib.parse.quote_plus(secret),
-            }
+            forms |= _forms(secret)
         self._forms = tuple(sorted(forms, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
@@ -173,3 +187,40 @@ class Mask:
             if form in text:
                 text = text.replace(form, "***")
         return text
+
+    def piece(self, text: str) -> str:
+        """Do the same for text that was cut out, where a secret may be cut off at the ends.
+
+        Example:
+            >>> mask = Mask()
+            >>> mask.add("tiger-7")
+            >>> mask.piece("er-7 was sent, then tiger-7, then tige")
+            '*** was sent, then ***, then ***'
+        """
+        text = self(text)
+        for form in self._forms:
+            for size in range(min(len(form), len(text)), _SHORTEST - 1, -1):
+                if text.endswith(form[:size]):
+                    text = text[:-size] + "***"
+                if text.startswith(form[-size:]):
+                    text = "***" + text[size:]
+        return text
+
+
+def _forms(secret: str) -> set[str]:
+    plain = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    page = html.escape(secret)
+    quoted = {
+        urllib.parse.quote(secret, safe=""),
+        urllib.parse.quote(secret),
+        urllib.parse.quote_plus(secret),
+    }
+    return {
+        *plain,
+        *(form.replace("/", "\\/") for form in plain),
+        page,
+        page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        html.escape(secret, quote=False),
+        *quoted,
+        *(_PERCENT.sub(lambda code: code[0].lower(), form) for form in quoted),
+    }

@@ -16,14 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
-import pydantic
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saywhat.chatbots.batches import check_text
 from saywhat.config import ConnectionSettings, DecodingSettings, ModelSettings
-from saywhat.errors import ChatbotError, CheckpointError
-from saywhat.nn.checkpoint import load_model
+from saywhat.nn.chatbot_checkpoint import ALWAYS, decoding_settings, load_chatbot
 from saywhat.nn.decoding import greedy, sample_at
 from saywhat.nn.encoder_decoder import EncoderDecoder, Variational
 from saywhat.nn.steppers import AntiLanguageModel
@@ -34,10 +33,6 @@ from saywhat.text.vocabulary import EOS, Vocabulary
 _TILE: Final = 128
 _WIDTH_STEP: Final = 8
 _CODE: Final = "seq2seq-2"  # part of the fingerprint: new whenever this code may reply otherwise
-# settings that every checkpoint has; others count for the fingerprint where they do something
-_ALWAYS: Final = frozenset(
-    {"anti_lm_weight", "anti_lm_steps", "anti_lm_floor", "max_source_tokens", "max_reply_tokens"}
-)
 
 
 @final
@@ -66,7 +61,7 @@ class Seq2SeqChatbot:
         weights_hash: str,
     ) -> None:
         self._model, self._vocabulary, self._name = model.eval(), vocabulary, name
-        self._decoding = _settings(decoding, model)
+        self._decoding = decoding_settings(decoding, model)
         self._context = [self._encode(turn) for turn in self._decoding.context]
         self._answered = 0
         deciding = _binding(decoding, self._decoding)
@@ -77,36 +72,24 @@ class Seq2SeqChatbot:
         self._fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
     @classmethod
-    def load(
-        cls, folder: Path, *, name: str = "", decoding: Mapping[str, Any] | None = None
-    ) -> "Seq2SeqChatbot":
+    def load(cls, folder: Path, *, name: str = "") -> "Seq2SeqChatbot":
         """Load a chatbot checkpoint.
 
         Args:
             folder: of the checkpoint.
             name: for tables; the folder's if empty.
-            decoding: settings that take the place of the checkpoint's own.
 
         Raises:
             CheckpointError: the folder does not hold one.
         """
-        model, vocabulary, description = load_model(folder, kind="chatbot")
-        own = description.get("decoding")
-        if not isinstance(own, dict) or not set(own) >= _ALWAYS:
-            raise CheckpointError(
-                f"Expected the decoding settings {', '.join(sorted(_ALWAYS))} in the "
-                f"description in {folder}, got {own!r:.200}."
-            )
-        try:
-            return cls(
-                model,
-                vocabulary,
-                name=name or folder.name,
-                decoding={**own, **(decoding or {})},
-                weights_hash=description["sha256"],
-            )
-        except CheckpointError as error:
-            raise CheckpointError(f"The description in {folder}: {error}") from error
+        found = load_chatbot(folder)
+        return cls(
+            found.model,
+            found.vocabulary,
+            name=name or folder.name,
+            decoding=found.decoding,
+            weights_hash=found.weights_hash,
+        )
 
     @property
     def name(self) -> str:
@@ -121,8 +104,7 @@ class Seq2SeqChatbot:
     def reply(self, queries: Sequence[str]) -> list[str]:
         """See ``Chatbot``. A query without any token gets the reply to the empty text."""
         for query in queries:
-            if not isinstance(query, str):
-                raise ChatbotError(f"Expected text, got {type(query).__name__}.", query=repr(query))
+            check_text(query)
         sources = [self._encode(query) for query in queries]
         widths: dict[int, list[int]] = {}
         for index, source in enumerate(sources):
@@ -184,24 +166,10 @@ class Seq2SeqChatbot:
         return noise, points
 
 
-def _settings(decoding: Mapping[str, Any], model: EncoderDecoder[Any]) -> DecodingSettings:
-    try:
-        settings = DecodingSettings.model_validate(decoding)
-    except pydantic.ValidationError as errors:
-        first = errors.errors()[0]
-        key = ".".join(str(part) for part in ("decoding", *first["loc"]))
-        raise CheckpointError(f"{key}: {first['msg']}, got {first['input']!r:.80}.") from errors
-    if settings.context and not model.multi_turn:
-        raise CheckpointError(
-            f"decoding.context: expected none, since the architecture {model.architecture} reads "
-            f"the query alone; got {settings.context!r:.80}."
-        )
-    return settings
-
-
 def _binding(decoding: Mapping[str, Any], settings: DecodingSettings) -> list[tuple[str, Any]]:
     """Give what decides replies; for a checkpoint from before drawing and contexts, as it was."""
-    deciding = {key: decoding[key] for key in _ALWAYS}
+    # settings that every checkpoint has; others count where they do something
+    deciding = {key: decoding[key] for key in ALWAYS}
     if settings.temperature > 0:
         deciding |= {"temperature": settings.temperature, "seed": settings.seed}
     if settings.context:

@@ -178,17 +178,3 @@ def described(template: Any) -> Any:
     if isinstance(template, list):
         return ["list", *(described(value) for value in template)]
     return ["is", template]
-
-
-def whole(text: str) -> str:
-    r"""Replace lone surrogates, which no request could carry, by U+FFFD.
-
-    Example:
-        >>> whole("a\ud800b") == "a\ufffdb"
-        True
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -22,14 +22,15 @@ from typing import Any, Final, NamedTuple, final
 import torch
 from torch import Tensor
 
-from saywhat.chatbots.transformers_decoding import GumbelNoise, StopTexts
+from saywhat.chatbots.batches import settled
+from saywhat.chatbots.transformers_decoding import GumbelNoise, StopTexts, check_drawn, narrowing
 from saywhat.chatbots.transformers_loading import Loaded, first_line, library, load, quiet
 from saywhat.chatbots.transformers_texts import Texts, failure
 from saywhat.config import ConnectionSettings, ModelSettings
-from saywhat.errors import BatchError, ChatbotError, SetupError
+from saywhat.errors import ChatbotError, SetupError
 from saywhat.rng import derive_seed
 
-_CODE: Final = "transformers-1"  # in the fingerprint: new whenever this code may reply otherwise
+_CODE: Final = "transformers-2"  # in the fingerprint: new whenever this code may reply otherwise
 _WIDTH_STEP: Final = 16
 _TRIAL_TOKENS: Final = 3
 _PASSES: Final = 8  # in a call: enough that queries of like length meet
@@ -59,6 +60,8 @@ class TransformersChatbot:
     def __init__(self, loaded: Loaded, settings: ModelSettings) -> None:
         self._model, self._tokenizer, self._name = loaded.model, loaded.tokenizer, loaded.name
         self._settings = settings
+        if settings.temperature:
+            check_drawn(self._model.generation_config)
         self._fingerprint = _fingerprint(loaded.sha256, settings)
         with quiet():
             self._texts = Texts(loaded, settings)
@@ -103,10 +106,7 @@ class TransformersChatbot:
                     asked = [(queries[index], prompts[index]) for index in tile]
                     for index, outcome in zip(tile, self._pass(asked, shape), strict=True):
                         outcomes[index] = outcome
-        failures = [outcome for outcome in outcomes if isinstance(outcome, ChatbotError)]
-        if failures:
-            raise BatchError(outcomes) if len(queries) > 1 else failures[0]
-        return [outcome for outcome in outcomes if isinstance(outcome, str)]
+        return settled(outcomes)
 
     def _shape(self, length: int) -> _Shape:
         context, step = self._texts.context, self._step
@@ -164,19 +164,13 @@ class TransformersChatbot:
         temperature, seed = self._settings.temperature, self._settings.seed
         if not temperature:
             return []
-        made, config = library(), self._model.generation_config
-        processors: list[Any] = [made.TemperatureLogitsWarper(temperature)]
-        if config.top_k:
-            processors.append(made.TopKLogitsWarper(config.top_k))
-        if config.top_p is not None and config.top_p < 1:
-            processors.append(made.TopPLogitsWarper(config.top_p))
         sources = [torch.Generator() for _ in queries]
         for source, query in zip(sources, queries, strict=True):
             if seed is None:
                 source.seed()
             else:
                 source.manual_seed(derive_seed(seed, "reply", query))
-        return [*processors, GumbelNoise(sources)]
+        return [*narrowing(self._model.generation_config, temperature), GumbelNoise(sources)]
 
     def _trusted(self) -> tuple[int, int]:
         """Try which passes give the scores of a row on its own: their rows and width step."""

@@ -10,6 +10,10 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor
 
+from saywhat.chatbots.transformers_loading import library
+from saywhat.errors import SetupError
+
+_TOP_K: Final = 50  # the library's, where a model's own settings say nothing (0 is none)
 _MARGIN: Final = 8  # tokens: special ones, and pieces of a character
 
 
@@ -40,6 +44,47 @@ class GumbelNoise:
         for row, source in zip(noisy, self._sources, strict=False):
             row.sub_(torch.empty_like(row).exponential_(generator=source).log_())
         return noisy
+
+
+def check_drawn(config: Any) -> None:
+    """Check that a model's replies can be drawn as its settings of generation say.
+
+    Args:
+        config: of the library.
+
+    Raises:
+        SetupError: they ask for more than ``top_k`` and ``top_p``; the message names each.
+    """
+    asked = {
+        "min_p": (config.min_p or 0) > 0,
+        "typical_p": config.typical_p is not None and config.typical_p < 1,
+        "epsilon_cutoff": 0 < (config.epsilon_cutoff or 0) < 1,
+        "eta_cutoff": 0 < (config.eta_cutoff or 0) < 1,
+        "top_h": getattr(config, "top_h", None) is not None,
+    }
+    if names := [name for name, is_asked in asked.items() if is_asked]:
+        raise SetupError(
+            f"The model's generation_config.json asks for {', '.join(names)}, which is not "
+            "followed when replies are drawn (top_k and top_p are). Set model.temperature to 0, or "
+            "take it out in a copy of the model."
+        )
+
+
+def narrowing(config: Any, temperature: float) -> list[Any]:
+    """Give what the library does to scores before it draws, in its order.
+
+    Args:
+        config: the model's settings of generation.
+        temperature: divides the scores.
+    """
+    made = library()
+    top_k = _TOP_K if config.top_k is None else config.top_k
+    processors: list[Any] = [made.TemperatureLogitsWarper(temperature)]
+    if top_k:
+        processors.append(made.TopKLogitsWarper(top_k))
+    if config.top_p is not None and config.top_p < 1:
+        processors.append(made.TopPLogitsWarper(config.top_p))
+    return processors
 
 
 @final

@@ -24,6 +24,7 @@ from typing import Any, Final, final
 import torch
 
 from saywhat.errors import SetupError
+from saywhat.runs.files import file_hash
 
 _EXTRA: Final = "pip install 'saywhat[transformers]'"
 _HUB_ID: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -215,13 +216,8 @@ def _no_bar(factory: Any, arguments: Any, options: Any) -> Any:
 def _sha256(place: Path) -> str:
     """Hash a file, or the files of a folder that can change a reply, with their names."""
     if place.is_file():
-        return _digest(place)
+        return file_hash(place)
     files = [item for item in place.iterdir() if item.suffix in _HASHED and item.is_file()]
     files += place.glob("additional_chat_templates/*.jinja")
-    lines = sorted(f"{_digest(file)} {file.relative_to(place).as_posix()}\n" for file in files)
+    lines = sorted(f"{file_hash(file)} {file.relative_to(place).as_posix()}\n" for file in files)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

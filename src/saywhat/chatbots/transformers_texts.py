@@ -7,9 +7,11 @@ reads the query and its end-of-text token.
 
 from typing import Any, Final, final
 
+from saywhat.chatbots.batches import check_text
 from saywhat.chatbots.transformers_loading import Loaded, first_line
 from saywhat.config import ModelSettings
 from saywhat.errors import ChatbotError, SetupError
+from saywhat.text.whole import whole
 
 _TRIAL: Final = "how are you ?"
 _ENDLESS: Final = 10**9  # tokens: tokenizers that know no limit say far more
@@ -52,10 +54,7 @@ class Texts:
         Raises:
             ChatbotError: they are more than the model's context holds.
         """
-        if not isinstance(query, str):
-            raise ChatbotError(
-                f"Expected text, got {type(query).__name__}.", query=repr(query), retry="never"
-            )
+        check_text(query)
         try:
             ids = self._encode(query, self._prompt)
         except Exception as error:
@@ -83,8 +82,7 @@ class Texts:
         return self._encode(_TRIAL, self._prompt)
 
     def _encode(self, query: str, prompt: str | None) -> list[int]:
-        # lone surrogates are no characters; no tokenizer takes them
-        text = query.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = whole(query)  # no tokenizer takes lone surrogates
         if self._templated:
             turns = [{"role": "user", "content": text}]
             if prompt:
