@@ -11,6 +11,7 @@ from saywhat.cli.chat import chat
 from saywhat.cli.check import check
 from saywhat.cli.elicit import SENTENCE, elicit
 from saywhat.cli.exits import INTERRUPTED, SETUP
+from saywhat.cli.experiment import PRESET, experiment
 from saywhat.cli.flags import OUTPUT, SETTINGS, Argument, verb
 from saywhat.cli.listing import KINDS, list_names
 from saywhat.cli.report import report
@@ -73,6 +74,18 @@ verb(app, "reinforce", *_TRAINING, resumable=True)(reinforce)
 verb(app, "train-chatbot", "corpus", "seed", "out", *SETTINGS, *OUTPUT, resumable=True)(
     train_chatbot
 )
+verb(
+    app,
+    "experiment",
+    "only",
+    "parts",
+    "out",
+    "config",
+    "set",
+    *OUTPUT,
+    argument=PRESET,
+    resumable=True,
+)(experiment)
 verb(app, "report", *OUTPUT, argument=Argument("RUN", "A run's folder."))(report)
 verb(
     app, "list", *OUTPUT, argument=Argument("[KIND]", f"One of {', '.join(KINDS)}.", required=False)

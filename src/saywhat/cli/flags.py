@@ -60,6 +60,8 @@ FLAGS: Final[Mapping[str, Flag]] = {
     "preset": Flag("Settings to start from (saywhat list presets).", "NAME"),
     "config": Flag("Settings file instead of ./saywhat.yaml.", "FILE", short="c"),
     "set": Flag("Any setting: search.budget=50.", "KEY=VALUE", kind="list", environment=False),
+    "only": Flag("Parts whose names fit a pattern: 'evaluate/main/*'.", "PATTERN"),
+    "parts": Flag("Folder of the finished parts, if not in --out.", "DIR"),
     "out": Flag("Folder to write to; the same again resumes.", "DIR", short="o"),
     "dry-run": Flag("Say what would be done; send and make nothing.", kind="switch"),
     "json": Flag("One JSON document on stdout and nothing else.", kind="switch"),

@@ -1,9 +1,9 @@
 """Settings from all their sources: defaults < preset < file < environment < flags < ``--set``.
 
-A file and a preset have the same form: ``version: 1`` and the sections ``audit``, ``train`` and
-``chatbot_training``. An environment variable spells a key with two underscores between its parts
-(``SAYWHAT_AUDIT__SEARCH__BUDGET=50``). All mistakes are reported together, each with its key, what
-was expected, the value that came, and where it came from.
+A file and a preset have the same form: ``version: 1`` and the sections ``audit``, ``train``,
+``chatbot_training`` and ``experiment``. An environment variable spells a key with two underscores
+between its parts (``SAYWHAT_AUDIT__SEARCH__BUDGET=50``). All mistakes are reported together, each
+with its key, what was expected, the value that came, and where it came from.
 """
 
 import dataclasses
@@ -18,8 +18,14 @@ from typing import Any, Final, Literal, final
 from pydantic import ValidationError
 
 from saywhat.cli.flags import Call, Given
-from saywhat.cli.yaml_files import YamlFile, read_yaml
-from saywhat.config import AuditSettings, ChatbotSettings, Section, TrainSettings
+from saywhat.config import (
+    AuditSettings,
+    ChatbotSettings,
+    ExperimentSettings,
+    Section,
+    TrainSettings,
+)
+from saywhat.config.yaml_files import YamlFile, read_yaml
 from saywhat.errors import SetupError, UnknownNameError
 from saywhat.registry import ASSETS
 
@@ -39,6 +45,8 @@ class SettingsFile(Section):
     """Of ``saywhat train`` and its stages."""
     chatbot_training: ChatbotSettings = ChatbotSettings()
     """Of ``saywhat train-chatbot``."""
+    experiment: ExperimentSettings = ExperimentSettings()
+    """Of ``saywhat experiment``."""
 
 
 def settings_of(call: Call, section: str, *, flag_section: str = "") -> SettingsFile:
@@ -144,15 +152,14 @@ class _Gathered:
     def add_file(self, file: YamlFile, name: str) -> None:
         """Add what a file says; mistakes name the line."""
         self._problems += [
-            f"{key}: given twice ({name}, line {line})" for key, line in file.repeated
+            f"{key}: given twice ({name}, line {line})" for key, line, _ in file.repeated
         ]
         own, prefix = self._sections[self._section], ""
-        if not set(file.values) & {"audit", "train", "chatbot_training"} and set(own) & set(
-            file.values
-        ) - {"version"}:
+        others = set(self._sections[""]) - {"version"}
+        if not set(file.values) & others and set(own) & set(file.values) - {"version"}:
             prefix = f"{self._section}."
         skip = len(prefix)
-        self._add(file.values, prefix, lambda key: f"{name}, line {file.lines.get(key[skip:], 1)}")
+        self._add(file.values, prefix, lambda key: f"{name}, line {file.line_of(key[skip:])}")
 
     def add_environment(self, environment: Mapping[str, str]) -> None:
         """Add the variables that spell a key."""

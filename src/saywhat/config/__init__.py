@@ -15,6 +15,7 @@ from saywhat.config.asking import (
     SearchSettings,
     SimilaritySettings,
 )
+from saywhat.config.experiment import ExperimentSettings
 from saywhat.config.networks import (
     ChatbotSettings,
     DecodingSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "CollectSettings",
     "ConnectionSettings",
     "DecodingSettings",
+    "ExperimentSettings",
     "LanguageModelSettings",
     "LimitSettings",
     "ListSettings",

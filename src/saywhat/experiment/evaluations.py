@@ -1,0 +1,138 @@
+"""The measures of an experiment, made once for each chatbot, and evaluations with them."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, final
+
+from saywhat.config import (
+    AuditSettings,
+    ChatbotSettings,
+    ExperimentSettings,
+    SimilaritySettings,
+    TrainSettings,
+)
+from saywhat.corpora.targets import limit_per_group
+from saywhat.experiment import stages
+from saywhat.experiment.design import Method
+from saywhat.experiment.evaluate import Scales, evaluate
+from saywhat.experiment.queries import QueryMeasures
+from saywhat.experiment.stages import Place
+from saywhat.interfaces import Similarity
+from saywhat.records import Target, write_jsonl
+from saywhat.registry import ASSETS
+from saywhat.similarity.make import make_similarity
+from saywhat.similarity.null import null_by_group
+
+RAW: Final = "embedding-average"
+LISTS: Final = ("generated", "real")
+
+
+@final
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an experiment depends on: the sections of a settings file."""
+
+    experiment: ExperimentSettings
+    audit: AuditSettings
+    train: TrainSettings
+    chatbot_training: ChatbotSettings
+
+
+@final
+class Evaluations:
+    """Evaluates methods, with the similarities and the language model that all have in common.
+
+    Args:
+        settings: of the experiment.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._scales: dict[tuple[str, str], Scales] = {}
+
+    def evaluate(
+        self,
+        place: Place,
+        generators: Path,
+        method: Method,
+        seed: int,
+        targets: Sequence[Target],
+        folder: Path,
+        *,
+        settings: AuditSettings | None = None,
+    ) -> dict[str, Any]:
+        """Evaluate a method.
+
+        Args:
+            place: of the chatbot.
+            generators: the folder of the generators ``generator`` and ``pretrained``.
+            method: the method.
+            seed: of the search.
+            targets: what it shall say.
+            folder: the run folder.
+            settings: of the audit, if not those of the experiment.
+
+        Returns:
+            As ``experiment.evaluate.evaluate``.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        listed = folder.with_name(f"{folder.name}.targets.jsonl")
+        write_jsonl(targets, listed)
+        trained = {"rl": "generator", "pretrained": "pretrained"}.get(method.generator)
+        plain = (settings or self._settings.audit).model_dump()
+        plain |= {
+            "chatbot": place.spec,
+            "generator": str(generators / trained) if trained else "builtin",
+            "targets": str(listed),
+            "reference": str(place.corpus / "reference.jsonl.xz"),
+            "limit": None,
+            "seed": seed,
+        }
+        plain["search"]["agent"] |= {"folder": str(place.folder / "agent")}
+        made = AuditSettings.model_validate(plain)
+        scales = self.scales_of(place, made.similarity)
+        return evaluate(method, made, targets, scales, label=place.label, folder=folder)
+
+    def targets(self, place: Place, name: str, per_group: int | None) -> list[Target]:
+        """Give the held-out targets of a chatbot's list, the first of each group."""
+        targets = [t for t in stages.targets_of(place, name) if t.list in LISTS]
+        return limit_per_group(targets, per_group)
+
+    @functools.cache  # noqa: B019  (an experiment lives as long as its process)
+    def measures(self) -> QueryMeasures:
+        """Give what queries are measured by."""
+        corpus, words = self._settings.experiment.corpus, self._settings.train.collect.max_words
+        return QueryMeasures.of_corpus(corpus, max_words=words)
+
+    def scales_of(self, place: Place, settings: SimilaritySettings | None = None) -> Scales:
+        """Give what a chatbot's replies are measured by."""
+        settings = settings or self._settings.audit.similarity
+        key = (str(place.folder), settings.name)
+        if key not in self._scales:
+            paper = [] if settings.name == "contains" else [RAW]
+            names = list(dict.fromkeys([settings.name, *paper]))
+            judge = self._settings.experiment.judge
+            judges = [] if judge == "none" or not paper else [judge]
+            made = {
+                name: similarity_of(settings.model_copy(update={"name": name}))
+                for name in [*names, *judges]
+            }
+            targets = self.targets(place, "test", None)
+            replies = [pair.reply for pair in stages.pairs_of(place)]
+            self._scales[key] = Scales(
+                {name: made[name] for name in names},
+                {name: made[name] for name in judges},
+                {
+                    name: null_by_group(similarity, targets, replies=replies, seed=1)
+                    for name, similarity in made.items()
+                },
+                self.measures(),
+            )
+        return self._scales[key]
+
+
+def similarity_of(settings: SimilaritySettings) -> Similarity:
+    """Make the similarity that settings name; every chatbot has the same centre."""
+    return make_similarity(settings.name, vectors=settings.vectors, centre=ASSETS / "centre.npy")
