@@ -36,6 +36,15 @@ from saywhat.nn.checkpoint import DESCRIPTION
 from saywhat.nn.make import MULTI_TURN
 from saywhat.pipeline import load_conversations
 
+_AGENT: Final = (
+    "model",
+    "seed",
+    "samples",
+    "learning_rate",
+    "clip",
+    "reward_cut",
+    "patience",
+)
 _FREE: Final = {"limits", "connection"}  # pace and budgets change no outcome
 
 
@@ -230,11 +239,14 @@ class Steps:
                 place, place.seed(seed), method, seed, targets, folder
             )
 
-        name = place.folder.name
+        name, search = place.folder.name, self._settings.audit.search
         return Step(
             f"{kind}/{name}/seed-{seed}/{method.name}",
             {
                 **self._asked_with(place),
+                **(
+                    {"agent": _plain(search.agent, *_AGENT)} if method.search == "rnn-agent" else {}
+                ),
                 "method": dataclasses.asdict(method),
                 "per_group": per_group,
             },
@@ -254,7 +266,6 @@ class Steps:
         return {
             "chatbot": "" if self._made_here(place) else place.spec,
             **_plain(settings.audit, "similarity", "model"),
-            "agent": _plain(settings.audit.search.agent),
             "judge": settings.experiment.judge,
         }
 
