@@ -14,6 +14,7 @@ import numpy as np
 
 from saywhat.audit import AuditReports, audit
 from saywhat.config import AuditSettings
+from saywhat.errors import InconclusiveError
 from saywhat.evaluation.findings import finding
 from saywhat.evaluation.tables import distinct_replies, rows, summarise
 from saywhat.experiment.design import Method
@@ -69,6 +70,10 @@ def evaluate(
         ``first`` (the number of the first query at or over the threshold, ``None`` for none),
         ``queries`` (how ordinary the best ones are and what they copy, by list), ``examples`` and
         ``counts``.
+
+    Raises:
+        InconclusiveError: a limit ended the audit before every target was tried: half a list is
+            not the list's figure.
     """
     plain = settings.model_dump()
     plain["search"] |= {
@@ -79,6 +84,11 @@ def evaluate(
     }
     settings = AuditSettings.model_validate(plain)
     result = audit(settings, out=folder, reports=AuditReports())
+    if result.summary["status"] != "complete":
+        raise InconclusiveError(
+            f"A limit ended {method.name} before it had tried every target (see {folder}); run the "
+            "same command again with higher --set audit.limits."
+        )
     attempts = attempts_by_target(folder)
     threshold = settings.similarity.threshold
     found: dict[str, list[Finding]] = {}
@@ -150,17 +160,25 @@ def rescored(
 
 
 def judged(chosen: Sequence[Finding], judge: Similarity, *, threshold: float) -> list[Finding]:
-    """Score the selected replies by a similarity that selected none of them."""
+    """Score the selected replies by a similarity that selected none of them.
+
+    What was asked for them is what was asked.
+    """
     measured = [f for f in chosen if f.similarity is not None]
     scores = judge.score([f.reply for f in measured], [f.target for f in measured])
     by_target = dict(zip((f.target for f in measured), scores, strict=True))
     return [
-        finding(
-            Target(f.target, list=f.list, length=f.length, seen=f.seen),
-            [Attempt(f.target, f.query, 1, f.reply, by_target[f.target])]
-            if f.target in by_target
-            else [],
-            threshold=threshold,
+        dataclasses.replace(
+            finding(
+                Target(f.target, list=f.list, length=f.length, seen=f.seen),
+                [Attempt(f.target, f.query, 1, f.reply, by_target[f.target])]
+                if f.target in by_target
+                else [],
+                threshold=threshold,
+                reason=f.reason,
+            ),
+            asked=f.asked,
+            failed=f.failed,
         )
         for f in chosen
     ]

@@ -119,7 +119,8 @@ class Evaluations:
                 name: similarity_of(settings.model_copy(update={"name": name}))
                 for name in [*names, *judges]
             }
-            targets = self.targets(place, "test", None)
+            # keyword targets are of no group of the lists
+            targets = self.targets(place, "test", None) if paper else []
             replies = [pair.reply for pair in stages.pairs_of(place)]
             self._scales[key] = Scales(
                 {name: made[name] for name in names},
@@ -133,6 +134,7 @@ class Evaluations:
         return self._scales[key]
 
 
+@functools.cache
 def similarity_of(settings: SimilaritySettings) -> Similarity:
-    """Make the similarity that settings name; every chatbot has the same centre."""
+    """Make the similarity that settings name, once; every chatbot has the same centre."""
     return make_similarity(settings.name, vectors=settings.vectors, centre=ASSETS / "centre.npy")
