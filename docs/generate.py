@@ -1,7 +1,8 @@
 """Write the reference pages that come from the code: settings, command line, and one line a file.
 
 python docs/generate.py            writes docs/reference/{settings,cli,modules}.md and, from
-                                   benchmarks/results, docs/results.md and the README's table
+                                   benchmarks/results, docs/results.md, docs/reproduction.md and
+                                   the README's table
 python docs/generate.py --check    writes nothing; exit code 1 if a page is stale
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pydantic
+import reproduction
 import road
 import typer.main
 from pydantic.fields import FieldInfo
@@ -206,6 +208,9 @@ def pages() -> dict[Path, str]:
         after = rest.split(ROAD_END)[1]
         block = road.readme_block(results)
         made[README] = f"{before}{ROAD_BEGIN}\n{block}\n{ROAD_END}{after}"
+    if reproduction.RESULTS.exists():
+        page = Path(__file__).with_name("reproduction.md")
+        made[page] = reproduction.reproduction_page(reproduction.load())
     return made
 
 

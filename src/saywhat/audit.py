@@ -55,19 +55,21 @@ class AuditResult:
 
 @dataclasses.dataclass(frozen=True)
 class AuditReports:
-    """Who is told of progress.
+    """Who is told of progress, and how much is written down.
 
     Attributes:
         begin: is told the plan, in one line.
         target: each finding with (done, total).
         sent: the number of queries of each batch that left.
         listener: given the similarity, gives who is told of each query and reply as they come.
+        page: whether ``report.html`` is written; its figures take longer than a small audit.
     """
 
     begin: Callable[[str], None] = lambda _: None
     sent: Callable[[int], None] = lambda _: None
     listener: Callable[[Similarity], Callable[[str, str], None] | None] = lambda _: None
     target: Callable[[Finding, int, int], None] = lambda *_: None
+    page: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +183,8 @@ def _run(
     folder.write_jsonl("findings.jsonl", findings)
     folder.write_json("summary.json", summary)
     folder.finish(status)
-    folder.write_text("report.html", report(summary, findings, folder.run, attempts))
+    if reports.page:
+        folder.write_text("report.html", report(summary, findings, folder.run, attempts))
     if isinstance(stopped, UnreachableError):
         raise UnreachableError(f"{stopped} What was measured is in {folder.path}.")
     if not any(found.outcome != "unmeasured" for found in findings):

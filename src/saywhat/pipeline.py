@@ -35,6 +35,7 @@ from saywhat.registry import JUDGES, open_chatbot
 from saywhat.rng import fraction
 from saywhat.runs import provenance
 from saywhat.text.normalise import normalise, word_count
+from saywhat.text.vectors import check_vectors
 from saywhat.training import collect as collecting
 from saywhat.training import pretrain as pretraining
 from saywhat.training.chatbot import train_chatbot as train_chatbot  # noqa: PLC0414  (public here)
@@ -114,6 +115,7 @@ class Training:
 
     def run(self) -> Seq2SeqGenerator:
         """Run every stage that is not done yet."""
+        check_vectors(self.settings.similarity.vectors)  # the last stage needs them
         self.collect()
         self.pretrain()
         return self.reinforce()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from saywhat.config import (
     ChatbotSettings,
@@ -16,10 +17,12 @@ from saywhat.config import (
 from saywhat.corpora.conversations import Conversation
 from saywhat.corpora.pairs import training_pairs
 from saywhat.corpora.splits import split
-from saywhat.errors import SetupError
+from saywhat.errors import CheckpointError, SetupError
 from saywhat.nn.checkpoint import load_model
 from saywhat.registry import load_chatbot
 from saywhat.rng import derive
+from saywhat.text.vectors import load_vectors
+from saywhat.text.vocabulary import SPECIALS
 from saywhat.training.chatbot import train_chatbot
 from saywhat.training.supervised import Progress
 from tests.tiny_networks import ARCHITECTURES, MULTI_TURN
@@ -118,6 +121,104 @@ def test_a_context_for_a_network_that_reads_one_turn_is_told_before_training(
     with pytest.raises(SetupError, match=r"decoding\.context is for .*hred, vhred; gru reads"):
         train_chatbot(settings, conversations(), seed=1, folder=tmp_path)
     assert not (tmp_path / "state").exists()
+
+
+def vectors_file(folder: Path, rows: dict[str, list[float]], name: str = "toy.txt") -> str:
+    path = folder / name
+    lines = (" ".join([word, *map(str, row)]) for word, row in rows.items())
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+ROWS = {
+    "ba": [0.5 * i for i in range(8)],
+    "ku": [-2.0, *[0.25] * 7],
+    "unheard": [9.0] * 8,
+    "<unk>": [9.0] * 8,
+    "Ge": [9.0] * 8,  # tokens are lower-case
+}
+
+
+def initial_weights(folder: Path, embeddings: str | None) -> dict[str, Any]:
+    """Give the weights that training starts from: a step of 1e-30 rounds to none."""
+    settings = settings_of("lstm", embeddings=embeddings)
+    slow = settings.training.model_copy(update={"optimizer": "sgd", "learning_rate": 1e-30})
+    settings = settings.model_copy(update={"training": slow})
+    model = train_chatbot(settings, conversations(), seed=1, folder=folder)
+    network, vocabulary, _ = load_model(model, kind="chatbot")
+    weights = dict(network.state_dict())
+    rows = weights.pop("embedding.weight").tolist()
+    words = [*SPECIALS, *vocabulary.words]
+    return {**dict(zip(words, rows, strict=True)), "others": weights}
+
+
+def test_known_words_start_from_their_vectors_and_nothing_else_changes(tmp_path: Path) -> None:
+    file = vectors_file(tmp_path, ROWS)
+    plain = initial_weights(tmp_path / "plain", None)
+    started = initial_weights(tmp_path / "started", file)
+    assert started.keys() == plain.keys() >= {"ba", "ku", "ge", "<unk>", "<pad>"}
+    others, as_before = started.pop("others"), plain.pop("others")
+    changed = {word for word in plain if plain[word] != started[word]}
+    assert changed == {"ba", "ku"}  # of the file's words, those that the vocabulary has
+    # all these numbers are exact in the float16 of a checkpoint
+    assert (started["ba"], started["ku"]) == (ROWS["ba"], ROWS["ku"])
+    assert all(torch.equal(others[name], as_before[name]) for name in as_before)
+
+
+def test_vectors_change_what_is_learned_and_are_in_the_description(tmp_path: Path) -> None:
+    file, talk = vectors_file(tmp_path, ROWS), conversations()
+    weights, descriptions = [], []
+    for name, embeddings in (("none", None), ("one", file), ("two", file)):
+        settings = settings_of("lstm", embeddings=embeddings)
+        model = train_chatbot(settings, talk, seed=1, folder=tmp_path / name)
+        weights.append((model / "weights.safetensors").read_bytes())
+        descriptions.append(json.loads((model / "model.json").read_text()))
+    assert weights[0] != weights[1] == weights[2]
+    used = load_vectors(file).restrict(["ba", "ku"])
+    assert descriptions[1]["embeddings"] == descriptions[2]["embeddings"] == used.fingerprint
+    # without vectors, all is as it was before there was the setting
+    assert "embeddings" not in descriptions[0]
+    assert "embeddings" not in descriptions[0]["settings"]
+
+
+@pytest.mark.parametrize("began_with", ["one file", "none"])
+def test_a_training_does_not_go_on_with_other_vectors(tmp_path: Path, began_with: str) -> None:
+    one = vectors_file(tmp_path, ROWS)
+    same = vectors_file(tmp_path, {"other": [0.0] * 8, **ROWS}, "same.txt")
+    other = vectors_file(tmp_path, {**ROWS, "ku": [1.0] * 8}, "other.txt")
+    talk, first = conversations(), one if began_with == "one file" else None
+
+    def train(embeddings: str | None) -> None:
+        settings = settings_of("lstm", embeddings=embeddings)
+        train_chatbot(settings, talk, seed=1, folder=tmp_path / "work")
+
+    train(first)
+    for embeddings in {one, None, other} - {first}:
+        with pytest.raises(CheckpointError, match="holds a training with other network"):
+            train(embeddings)
+    train(first)
+    if first:
+        train(same)  # another file, and the same vectors of all words that count
+
+
+def test_vectors_that_do_not_fit_are_told_before_training(tmp_path: Path) -> None:
+    wide = vectors_file(tmp_path, {"ba": [1.0] * 9}, "wide.txt")
+    expected = {
+        wide: r"wide\.txt has 9 numbers a word, but network\.embedding is 8; make them equal",
+        "no/glove.840B.300d.txt": r"nlp\.stanford\.edu.*--set chatbot_training\.embeddings=null$",
+    }
+    for embeddings, message in expected.items():
+        settings = settings_of("lstm", embeddings=embeddings)
+        with pytest.raises(SetupError, match=message):
+            train_chatbot(settings, conversations(), seed=1, folder=tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_may_start_from_vectors(architecture: str, tmp_path: Path) -> None:
+    settings = settings_of(architecture, embeddings=vectors_file(tmp_path, ROWS))
+    model = train_chatbot(settings, conversations(), seed=1, folder=tmp_path)
+    assert "embeddings" in json.loads((model / "model.json").read_text())
 
 
 def test_another_remedy_against_collapse_is_another_training(tmp_path: Path) -> None:

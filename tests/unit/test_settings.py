@@ -9,8 +9,11 @@ import pytest
 
 from saywhat.cli.flags import Given
 from saywhat.cli.settings import PRESETS, SettingsFile, preset_names, resolve, schema
-from saywhat.config import LimitSettings
+from saywhat.config import LimitSettings, Section
 from saywhat.errors import SetupError, UnknownNameError
+from saywhat.experiment.evaluations import Settings
+from saywhat.experiment.paper import TABLE_1
+from saywhat.experiment.steps import Steps
 
 
 def _flags(**texts: str) -> dict[str, Given]:
@@ -279,16 +282,36 @@ def test_the_papers_preset_says_what_the_paper_says() -> None:
     )
 
 
+def test_the_papers_experiment_is_the_paper_alone() -> None:
+    """Its files, one chatbot, one seed, all targets; nothing beyond the paper."""
+    made = resolve("experiment", preset="paper-2019", environment={}, flags={})
+    assert made.chatbot_training.embeddings == "glove.840B.300d.txt"
+    vectors = {made.train.similarity.vectors, made.audit.similarity.vectors}
+    assert vectors == {"GoogleNews-vectors-negative300.bin"}
+    steps = Steps(Settings(made.experiment, made.audit, made.train, made.chatbot_training), Path())
+    kinds = {step.name.partition("/")[0] for step in steps.all()}
+    assert kinds == {"chatbot", "collect", "evaluate", "pretrain", "reinforce", "human"}
+    evaluated = {step.name.rpartition("/")[2] for step in steps.all()}
+    assert evaluated >= set(TABLE_1)
+
+
+def _plain(value: object) -> object:
+    return value.model_dump() if isinstance(value, Section) else value
+
+
 def test_the_papers_preset_leaves_nothing_to_our_defaults() -> None:
     """A default that changes later must not change the paper's preset."""
+    free = {"version", "limits", "connection", "model"}
+    of_training = free | {"chatbot", "corpus", "seed"}  # the experiment says them
     text = (PRESETS / "paper-2019.yaml").read_text(encoding="utf-8")
-    for section, model in (
-        ("train", SettingsFile().train),
-        ("chatbot_training", SettingsFile().chatbot_training),
+    for section, model, left in (
+        ("train", SettingsFile().train, of_training),
+        ("chatbot_training", SettingsFile().chatbot_training, free),
+        ("experiment", SettingsFile().experiment, free),
     ):
-        own = text.partition(f"\n{section}:")[2]
-        free = {"version", "chatbot", "corpus", "seed", "limits", "connection", "model"}
-        for name, value in model.model_dump(exclude=free).items():
+        own = re.split(r"\n(?=\w)", text.partition(f"\n{section}:")[2])[0]
+        keys = set(type(model).model_fields) - left
+        for name, value in ((key, _plain(getattr(model, key))) for key in sorted(keys)):
             for key in value if isinstance(value, dict) else [name]:
                 assert re.search(rf"^ +{key}:", own, re.MULTILINE), (
                     f"{section}: {name}.{key} is not set"

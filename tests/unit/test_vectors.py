@@ -1,14 +1,14 @@
 """Word vectors: look-up, every loader on a toy file, and clear errors for other files."""
 
+import gzip
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from saywhat.errors import SetupError
-from saywhat.text.vectors import UNKNOWN, WordVectors, load_vectors
+from saywhat.text.vectors import UNKNOWN, WordVectors, check_vectors, load_vectors
 
 ROWS = np.array([[0, 1], [1, 0], [3, 4]], dtype=np.float32)
 GLOVE = "up 0 1\nright 1 0\ndiag 3 4\n"
@@ -118,31 +118,87 @@ def test_a_spec_that_is_no_name_and_no_file_is_refused(spec: str) -> None:
         load_vectors(spec)
 
 
-def test_without_gensim_a_bin_file_names_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def binary(end: bytes = b"", words: tuple[bytes, ...] = (b"up", b"right", b"diag")) -> bytes:
+    """Give the same vectors in word2vec's binary form; Google's file has no line ends."""
+    records = (
+        word + b" " + struct.pack("<2f", *row) + end for word, row in zip(words, ROWS, strict=True)
+    )
+    return b"3 2\n" + b"".join(records)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])  # bytes read at a time
+def test_word2vec_bin_gives_the_same_vectors_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, end: bytes
 ) -> None:
-    monkeypatch.setitem(sys.modules, "gensim", None)
-    monkeypatch.setitem(sys.modules, "gensim.models", None)
-    path = write(tmp_path / "toy.bin", "")
-    with pytest.raises(SetupError, match=r"pip install 'saywhat\[word2vec\]'"):
-        load_vectors(path)
-
-
-def test_word2vec_bin_gives_the_same_vectors_as_text(tmp_path: Path) -> None:
-    pytest.importorskip("gensim", reason="the word2vec extra is not installed")
-    path = tmp_path / "toy.bin"
-    records = [
-        word.encode() + b" " + struct.pack("<2f", *row) + b"\n"
-        for word, row in zip(("up", "right", "diag"), ROWS, strict=True)
-    ]
-    path.write_bytes(b"3 2\n" + b"".join(records))
-    vectors = load_vectors(str(path))
+    monkeypatch.setattr("saywhat.text.vector_files._CHUNK", chunk)
+    (tmp_path / "toy.bin").write_bytes(binary(end))
+    (tmp_path / "toy.bin.gz").write_bytes(gzip.compress(binary(end)))
     text = load_vectors(write(tmp_path / "toy.txt", GLOVE))
-    assert vectors.words == text.words
-    np.testing.assert_array_equal(vectors.rows, text.rows)
-    path.write_bytes(b"3 2\n" + records[0])
+    for name in ("toy.bin", "toy.bin.gz"):
+        vectors = load_vectors(str(tmp_path / name))
+        assert vectors.words == text.words
+        np.testing.assert_array_equal(vectors.rows, text.rows)
+        assert vectors.rows.dtype == np.float32
+
+
+def test_a_binary_word_that_is_cut_short_is_never_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "toy.bin").write_bytes(binary(words=(b"up", b"caf\xc3", b"diag")))
+    vectors = load_vectors(str(tmp_path / "toy.bin"))
+    assert vectors.lookup(["up", "diag", "caf"]).tolist() == [0, 2, UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected a first line with the number"),
+        (b"3\n", "expected a first line with the number"),
+        (b"0 2\n", "expected a first line with the number"),
+        (binary()[:-1], "it ends in word 3 of 3"),
+        (b"3 2\nup", "it ends in word 1 of 3"),
+        (b"3 2\n" + b"x" * 5000, "word 1 of 3 has no end"),
+        (binary().replace(struct.pack("<f", 4), struct.pack("<f", np.inf)), "vector of 'diag'"),
+    ],
+)
+def test_a_bin_file_that_is_not_vectors_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "bad.bin").write_bytes(content)
+    with pytest.raises(SetupError, match=message):
+        load_vectors(str(tmp_path / "bad.bin"))
+    (tmp_path / "bad.bin.gz").write_bytes(b"no gzip")
     with pytest.raises(SetupError, match=r"is not a word2vec \.bin file"):
-        load_vectors(str(path))
+        load_vectors(str(tmp_path / "bad.bin.gz"))
+
+
+@pytest.mark.parametrize("name", ["toy.txt", "toy.bin"])
+def test_only_some_words_are_the_same_as_all_restricted(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(GLOVE.encode() if name == "toy.txt" else binary())
+    wanted = {"diag", "up", "nowhere"}
+    some, all_of_them = load_vectors(str(path), only=wanted), load_vectors(str(path))
+    assert some.words == ("up", "diag")
+    assert some.fingerprint == all_of_them.restrict(wanted).fingerprint
+    assert load_vectors(str(path), only=()).rows.shape == (0, 2)
+
+
+def test_only_some_words_of_the_package() -> None:
+    vectors = load_vectors(only={"the", "of", "no such word"})
+    assert vectors.words == ("the", "of")
+
+
+@pytest.mark.parametrize(
+    ("spec", "source"),
+    [
+        ("GoogleNews-vectors-negative300.bin", "https://code.google.com/archive/p/word2vec/"),
+        ("data/GoogleNews-vectors-negative300.bin.gz", "https://code.google.com/archive/p/word"),
+        ("glove.840B.300d.txt", "https://nlp.stanford.edu/projects/glove/"),
+    ],
+)
+def test_a_missing_file_of_the_paper_says_where_it_comes_from(spec: str, source: str) -> None:
+    with pytest.raises(SetupError, match=f"got '{spec}', which is not a file.*{source}") as raised:
+        check_vectors(spec)
+    assert "--set audit.similarity.vectors=glove-6b-50d" in str(raised.value)
 
 
 def test_a_damaged_package_says_how_to_mend_it(

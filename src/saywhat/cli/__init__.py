@@ -80,6 +80,7 @@ verb(
     "only",
     "parts",
     "out",
+    "dry-run",
     "config",
     "set",
     *OUTPUT,

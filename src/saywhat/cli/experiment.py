@@ -2,8 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from saywhat.cli.flags import Argument, Call, Given
+
+if TYPE_CHECKING:
+    from saywhat.experiment.parts import Parts
+    from saywhat.experiment.run import Experiment
 
 PRESET = Argument("PRESET", "Settings to run with (saywhat list presets).")
 
@@ -15,6 +20,7 @@ def experiment(call: Call) -> None:
     same command goes on, and several at a time share the work.
     """
     from saywhat.cli.settings import settings_of
+    from saywhat.experiment.document import document
     from saywhat.experiment.evaluations import Settings
     from saywhat.experiment.parts import Parts
     from saywhat.experiment.run import Experiment
@@ -25,8 +31,49 @@ def experiment(call: Call) -> None:
     settings = Settings(made.experiment, made.audit, made.train, made.chatbot_training)
     out = Path(call.text("out") or f"runs/experiment-{call.argument}")
     parts = Parts(Path(call.text("parts") or out / "parts"))
-    steps = Steps(settings, out / "work", tell=call.output.talk)
-    running = Experiment(steps, parts, tell=call.output.talk)
-    running.run(call.text("only") or "*")
-    finished = [name for name in running.names() if parts.outcome(name) is not None]
-    call.output.line(f"{len(finished)} of {len(running.names())} parts are finished.")
+    running = Experiment(
+        Steps(settings, out / "work", tell=call.output.talk), parts, tell=call.output.talk
+    )
+    if "dry-run" in call.switches:
+        _list(call, running, parts)
+        return
+    try:
+        running.run(call.text("only") or "*")
+    finally:  # of an interrupted experiment there is a page too
+        results = document(
+            parts,
+            running.names(),
+            preset=call.argument,
+            seeds=settings.experiment.seeds,
+            chatbot=settings.experiment.chatbot,
+        )
+        _write(results, out)
+    if call.output.as_json:
+        call.output.document(results)
+        return
+    found = results["parts"]
+    call.output.line(f"{found['finished']} of {found['total']} parts are finished.")
+    for claim in results["claims"]:
+        call.output.line(f"{claim['verdict']}: {claim['claim']} ({claim['figure']})")
+    call.output.line(f"Page: {out / 'page.html'}")
+
+
+def _write(results: dict[str, Any], out: Path) -> None:
+    from saywhat.experiment.document import write
+    from saywhat.experiment.page import html, markdown
+    from saywhat.runs.files import write_atomically
+
+    out.mkdir(parents=True, exist_ok=True)
+    write(results, out / "results.json")
+    write_atomically(out / "page.html", html(results).encode())
+    write_atomically(out / "page.md", markdown(results).encode())
+
+
+def _list(call: Call, running: "Experiment", parts: "Parts") -> None:
+    """Say which parts there are, and which are finished."""
+    states = {name: parts.outcome(name) is not None for name in running.names()}
+    if call.output.as_json:
+        call.output.document({"parts": [{"part": n, "finished": f} for n, f in states.items()]})
+        return
+    for name, finished in states.items():
+        call.output.line(f"{'finished' if finished else 'to do':8}  {name}")

@@ -32,9 +32,9 @@ class ExperimentSettings(Section):
     """Epochs of training of the other chatbots."""
     others_context: tuple[str, ...] = ("hey, how are you?", "i'm good, thanks. how about you?")
     """Turns before every query to those of them that read any (``hred``, ``vhred``)."""
-    others_posts: int = Field(default=24000, ge=1)
+    others_posts: int = Field(default=64000, ge=1)
     """Posts of the reference corpora of the other chatbots."""
-    others_steps: int = Field(default=300, ge=1)
+    others_steps: int = Field(default=400, ge=1)
     """Steps of REINFORCE for the other chatbots."""
     others_per_group: int = Field(default=50, ge=1)
     """Test targets of each list and length for the other chatbots."""
@@ -44,7 +44,7 @@ class ExperimentSettings(Section):
     """Steps of REINFORCE in each ablation."""
     ablation_per_group: int = Field(default=50, ge=1)
     """Validation targets of each list and length in each ablation."""
-    budgets: tuple[int, ...] = (1, 10, 50, 200, 1000)
+    budgets: tuple[int, ...] = Field(default=(1, 10, 50, 200, 1000), min_length=1)
     """Queries a target that searches are compared at."""
     search_per_group: int = Field(default=30, ge=0)
     """Test targets of each list and length for that comparison; 0 leaves it out."""

@@ -1,8 +1,9 @@
 """Networks, and training them on pairs: chatbots, generators, language models."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_serializer
 from pydantic_core import PydanticCustomError
 
 from saywhat.config.section import Section, Share
@@ -109,6 +110,10 @@ class ChatbotSettings(Section):
     """``saywhat train-chatbot``: the built-in kind of chatbot (Section 4.1 of the paper)."""
 
     network: NetworkSettings = NetworkSettings()
+    embeddings: str | None = None
+    """Vectors that its words start from, ``network.embedding`` numbers each: the path of a GloVe
+    or word2vec file. Words that it lacks start at random, and so do all of them without a file
+    (the paper: GloVe of 300)."""
     training: SupervisedSettings = SupervisedSettings(
         epochs=8, learning_rate=0.0015, dropout=0.25, context_dropout=0.15
     )
@@ -121,6 +126,14 @@ class ChatbotSettings(Section):
     """Longest reply that is learned, in words."""
     max_per_reply: int = Field(default=20, ge=1)
     """Most pairs with the same reply: data filtering against generic replies."""
+
+    @model_serializer(mode="wrap")
+    def _as_before_embeddings(self, dump: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        # what was trained and recorded before there was this key still has the same settings
+        plain = dump(self)
+        if plain.get("embeddings", "") is None:
+            del plain["embeddings"]
+        return plain
 
 
 class LanguageModelSettings(Section):

@@ -75,15 +75,8 @@ def evaluate(
         InconclusiveError: a limit ended the audit before every target was tried: half a list is
             not the list's figure.
     """
-    plain = settings.model_dump()
-    plain["search"] |= {
-        "method": method.search,
-        "budget": method.budget,
-        "temperature": method.temperature,
-        "real_input": False,
-    }
-    settings = AuditSettings.model_validate(plain)
-    result = audit(settings, out=folder, reports=AuditReports())
+    settings = _with(settings, method)
+    result = audit(settings, out=folder, reports=AuditReports(page=False))
     if result.summary["status"] != "complete":
         raise InconclusiveError(
             f"A limit ended {method.name} before it had tried every target (see {folder}); run the "
@@ -129,6 +122,17 @@ def evaluate(
         "examples": examples(chosen),
         "counts": result.summary["queries"],
     }
+
+
+def _with(settings: AuditSettings, method: Method) -> AuditSettings:
+    plain = settings.model_dump()
+    plain["search"] |= {
+        "method": method.search,
+        "budget": method.budget,
+        "temperature": method.temperature,
+        "real_input": False,
+    }
+    return AuditSettings.model_validate(plain)
 
 
 def attempts_by_target(folder: Path) -> dict[str, list[Attempt]]:

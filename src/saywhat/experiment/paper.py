@@ -25,5 +25,7 @@ TABLE_2: Final = (
     ("guess she'll be invited .", "i ' m sure she ' ll be fine .",
      "i ' m sure she ' ll be a good one .", 0.946),
     ("neither ready pls", "i ' m not ready for this", "i ' m not ready for this", 1.0),
+    ("how is nephew ?", "he ' s a good guy", "he ' s good . he ' s a good guy .", 0.982),
+    ("you weren't invited .", "i was there", "i was there .", 1.0),
 )  # fmt: skip
 """Table 2: (query, target, reply, similarity)."""

@@ -1,13 +1,15 @@
 """The parts of an experiment: each is done once, and what came of it is one JSON file.
 
 A file holds the part's ``outcome`` (plain JSON values), the settings that it depends on, the
-seconds that it took, interruptions included, and where it comes from. A finished part is never done
+seconds that it took (with those before an interruption; of a killed process none are known), and
+where it comes from. A finished part is never done
 again, so the same command goes on where it stopped, on another machine too if the files came along;
 several processes can share the work, since each part is one process's at a time.
 """
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import time
@@ -18,9 +20,11 @@ from typing import Any, Final, final
 from saywhat.errors import SetupError
 from saywhat.runs import provenance
 from saywhat.runs.files import write_atomically
+from saywhat.runs.provenance import utc_now
 
 SCHEMA: Final = 1
-_KEPT: Final = ("commit", "dirty", "hardware", "date")
+_KEPT: Final = ("commit", "dirty", "hardware")
+_NEEDED: Final = {"seconds", "settings", "outcome"}
 _UNFINISHED: Final = ".unfinished"
 
 
@@ -58,7 +62,7 @@ class Parts:
         """Give a part's whole file, or ``None`` if it is not finished.
 
         Raises:
-            SetupError: the file is damaged.
+            SetupError: the file is damaged, or not of this part.
         """
         path = self._path(name)
         try:
@@ -69,9 +73,28 @@ class Parts:
             raise SetupError(
                 f"{path} cannot be read ({error}); remove it to do it again."
             ) from error
-        if not isinstance(found, dict) or found.get("schema") != SCHEMA or "outcome" not in found:
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA or _NEEDED - found.keys():
             raise SetupError(f"{path} is no part of schema {SCHEMA}; remove it to do it again.")
+        if found.get("part") != name:
+            raise SetupError(
+                f"{path} holds the part {found.get('part')!r}, not {name}; move it to its place, "
+                "or remove it."
+            )
         return found
+
+    def is_taken(self, name: str) -> bool:
+        """Whether another process works on a part at this moment."""
+        try:
+            descriptor = os.open(self._lock(name), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def check(self, name: str, settings: Mapping[str, Any]) -> None:
         """See that a part, if it is finished, was made with these settings.
@@ -80,9 +103,9 @@ class Parts:
             SetupError: it was made with others.
         """
         found = self.record(name)
-        if found is None or found["settings"] == _plain(settings):
+        if found is None or found["settings"] == plain(settings):
             return
-        different = sorted(_different(found["settings"], _plain(settings)))
+        different = sorted(_different(found["settings"], plain(settings)))
         raise SetupError(
             f"{self._path(name)} was made with other settings of {', '.join(different)}; remove it "
             "to do it again, give another --out, or the same settings."
@@ -97,31 +120,41 @@ class Parts:
             name: of the part, ``kind/.../detail``.
             settings: all that it depends on, as plain values.
             make: does it; called in one process at a time.
+
+        Raises:
+            SetupError: its file is there, and damaged.
+            ValueError: what came of it has no JSON form; nothing is written.
         """
         with self.alone(name):
             if (found := self.outcome(name)) is not None:
                 return found
+            _origin()  # of the code as it is now, not as it is on the disk hours later
             with self._timed(name) as seconds:
                 outcome = make()
-                record = {
-                    "schema": SCHEMA,
-                    "part": name,
-                    "seconds": seconds(),
-                    **{key: value for key, value in provenance().items() if key in _KEPT},
-                    "settings": settings,
-                    "outcome": outcome,
-                }
+                text = _json(
+                    name,
+                    {
+                        "schema": SCHEMA,
+                        "part": name,
+                        "seconds": seconds(),
+                        **_origin(),
+                        "date": utc_now().isoformat(timespec="seconds"),
+                        "settings": settings,
+                        "outcome": outcome,
+                    },
+                )
             path = self._path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed here
+                left.unlink(missing_ok=True)
             write_atomically(path, f"{text}\n".encode())
             self._noted(name).unlink(missing_ok=True)
-        return _plain(outcome)  # type: ignore[no-any-return]
+        return plain(outcome)  # type: ignore[no-any-return]
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[None]:
         """Wait until no other process works on a part, and keep others away from it."""
-        lock = self._noted(name).with_suffix(".lock")
+        lock = self._lock(name)
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -151,8 +184,26 @@ class Parts:
     def _noted(self, name: str) -> Path:
         return self.folder / _UNFINISHED / f"{name.replace('/', '.')}.seconds"
 
+    def _lock(self, name: str) -> Path:
+        return self._noted(name).with_suffix(".lock")
 
-def _plain(value: Any) -> Any:
+
+@functools.cache
+def _origin() -> dict[str, Any]:
+    """Give the code and the machine: once, since the code of a process does not change any more."""
+    found = provenance()
+    return {key: found[key] for key in _KEPT}
+
+
+def _json(name: str, record: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected plain JSON values of the part {name}: {error}.") from error
+
+
+def plain(value: Any) -> Any:
+    """Give a value as its file would read it back: tuples as lists."""
     return json.loads(json.dumps(value))
 
 

@@ -1,16 +1,18 @@
 """The experiment, part by part, in order: from nothing to every number of the page.
 
 What is heavy (models, run folders) is not in the parts; where a later part needs it and it is gone,
-it is made again.
+it is made again. Processes that run the same experiment take different parts as far as they can.
 """
 
 import fnmatch
-from collections.abc import Callable
-from typing import final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, final
 
 from saywhat.errors import SetupError
-from saywhat.experiment.parts import Parts
+from saywhat.experiment.parts import Parts, plain
 from saywhat.experiment.steps import Step, Steps
+
+_VARYING: Final = {"queries", "metrics"}  # what is asked again is cached, what is timed differs
 
 
 @final
@@ -27,7 +29,7 @@ class Experiment:
         self, steps: Steps, parts: Parts, *, tell: Callable[[str], None] = lambda _: None
     ) -> None:
         self._steps = {step.name: step for step in steps.all()}
-        self._parts, self._tell = parts, tell
+        self._parts, self._tell, self._check = parts, tell, steps.check
 
     def names(self) -> list[str]:
         """Give the names of all parts, in the order in which they need each other."""
@@ -37,16 +39,47 @@ class Experiment:
         """Do every part whose name fits a pattern and that is not finished, and what it needs.
 
         Raises:
-            SetupError: no part has such a name, or a finished one was made with other settings.
+            SetupError: no part has such a name, a finished one was made with other settings or
+                from a part that is not finished any more, or a file that one needs is missing.
         """
         wanted = [name for name in self._steps if fnmatch.fnmatchcase(name, only)]
         if not wanted:
             raise SetupError(f"No part fits {only!r}; there are {', '.join(self._steps)}.")
+        self._check_finished()
+        if any(self._parts.outcome(name) is None for name in wanted):
+            self._check()
+        while wanted := [name for name in wanted if self._parts.outcome(name) is None]:
+            free = (
+                name for name in wanted if not any(map(self._parts.is_taken, self._to_do(name)))
+            )
+            self._do(self._steps[next(free, wanted[0])])
+
+    def _check_finished(self) -> None:
+        """See that what is finished belongs together."""
         for step in self._steps.values():
             self._parts.check(step.name, step.settings)
-        for name in wanted:
-            if self._parts.outcome(name) is None:
-                self._do(self._steps[name])
+        finished = {name for name in self._steps if self._parts.outcome(name) is not None}
+        lost = {need for name in finished for need in self._steps[name].needs} - finished
+        if lost:
+            stale = [
+                name for name in self._steps if name in finished and self._rests_on(name, lost)
+            ]
+            raise SetupError(
+                f"Parts that others were made from are gone: {', '.join(sorted(lost))}. Bring them "
+                f"back, or remove what was made from them in {self._parts.folder} to do it all "
+                f"again: {', '.join(stale)}."
+            )
+
+    def _rests_on(self, name: str, lost: set[str]) -> bool:
+        needs = self._steps[name].needs
+        return not lost.isdisjoint(needs) or any(self._rests_on(need, lost) for need in needs)
+
+    def _to_do(self, name: str) -> Iterator[str]:
+        """Name a part and what has to be done for it."""
+        yield name
+        for need in self._steps[name].needs:
+            if self._parts.outcome(need) is None:
+                yield from self._to_do(need)
 
     def _do(self, step: Step) -> None:
         for name in step.needs:
@@ -68,4 +101,14 @@ class Experiment:
         with self._parts.alone(step.name):
             if self._is_gone(step.name):
                 self._tell(f"{step.name}: finished, but its files are gone; making them again")
-                step.make()
+                self._compare(step.name, step.make())
+
+    def _compare(self, name: str, outcome: dict[str, Any]) -> None:
+        before = self._parts.outcome(name) or {}
+        keys = outcome.keys() - _VARYING
+        if other := sorted(key for key in keys if before.get(key) != plain(outcome[key])):
+            self._tell(
+                f"Warning: {name} did not come out as it was ({', '.join(other)}); what is made "
+                "from now on does not match what was made before. Begin anew with another --out "
+                "to be sure."
+            )

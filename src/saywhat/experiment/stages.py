@@ -19,6 +19,7 @@ from saywhat.nn.checkpoint import DESCRIPTION, read_json, save_model
 from saywhat.pipeline import Reports, Training, load_conversations, train_chatbot
 from saywhat.records import Pair, Target
 from saywhat.registry import ASSETS
+from saywhat.runs.files import write_atomically
 
 _CARD: Final = ("validation_perplexity", "validation_kl", "training_pairs")
 _SHARED: Final = ("reference.jsonl.xz", "targets/test.jsonl", "targets/validation.jsonl")
@@ -162,9 +163,7 @@ def share(corpus: Path, folder: Path) -> None:
     (folder / "targets").mkdir(parents=True, exist_ok=True)
     for name in _SHARED:
         if not (folder / name).exists():
-            partial = (folder / name).with_suffix(".partial")
-            partial.write_bytes((corpus / name).read_bytes())
-            partial.replace(folder / name)
+            write_atomically(folder / name, (corpus / name).read_bytes())
 
 
 def _counts(folder: Path) -> dict[str, Any]:

@@ -10,12 +10,13 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
-from saywhat.config import AuditSettings, ChatbotSettings, Section, TrainSettings
+from saywhat.config import AuditSettings, ChatbotSettings, TrainSettings
 from saywhat.corpora.pairs import posts
 from saywhat.corpora.splits import split
 from saywhat.experiment import extras, stages
+from saywhat.experiment.binding import plain, searched_with
 from saywhat.experiment.design import (
     ABLATED,
     GUIDED,
@@ -35,17 +36,8 @@ from saywhat.experiment.stages import Place
 from saywhat.nn.checkpoint import DESCRIPTION
 from saywhat.nn.make import MULTI_TURN
 from saywhat.pipeline import load_conversations
-
-_AGENT: Final = (
-    "model",
-    "seed",
-    "samples",
-    "learning_rate",
-    "clip",
-    "reward_cut",
-    "patience",
-)
-_FREE: Final = {"limits", "connection"}  # pace and budgets change no outcome
+from saywhat.text.vectors import check_vectors
+from saywhat.training.chatbot import check_embeddings
 
 
 @final
@@ -110,13 +102,26 @@ class Steps:
             for name in ("main", *experiment.others):
                 yield self._probes(main if name == "main" else self._place(name, "train"))
 
+    def check(self) -> None:
+        """See that the vectors that parts need are there: now, not days later.
+
+        Raises:
+            SetupError: some are not.
+        """
+        settings = self._settings
+        for similarity in (settings.audit.similarity, settings.train.similarity):
+            check_vectors(similarity.vectors)
+        trains = settings.experiment.chatbot == "train" or settings.experiment.others
+        if trains:
+            check_embeddings(settings.chatbot_training)
+
     def _train(self, changes: Mapping[str, Mapping[str, Any]]) -> TrainSettings:
         """Give the training settings with changes by section."""
-        plain = self._settings.train.model_dump()
-        plain["corpus"] = self._settings.experiment.corpus
+        dumped = self._settings.train.model_dump()
+        dumped["corpus"] = self._settings.experiment.corpus
         for section, values in changes.items():
-            plain[section] |= values
-        return TrainSettings.model_validate(plain)
+            dumped[section] |= values
+        return TrainSettings.model_validate(dumped)
 
     def _place(self, name: str, spec: str) -> Place:
         folder = self._work / name
@@ -130,12 +135,18 @@ class Steps:
         mine = name != "main" or self._settings.experiment.chatbot == "train"
         return (f"chatbot/{name}",) if mine else ()
 
+    def _not_built_in(self, place: Place) -> dict[str, Any]:
+        """Give what names a chatbot; nothing for the built-in one and for one that is made here."""
+        if place.spec == "builtin" or self._made_here(place):
+            return {}
+        return {"chatbot": place.spec, **plain(self._settings.train, "model")}
+
     def _chatbot(self, name: str, settings: ChatbotSettings, place: Place) -> Step:
         experiment, folder = self._settings.experiment, place.folder / "chatbot"
         seed = experiment.seeds[0]
         return Step(
             f"chatbot/{name}",
-            {"chatbot_training": _plain(settings), "corpus": experiment.corpus, "seed": seed},
+            {"chatbot_training": plain(settings), "corpus": experiment.corpus, "seed": seed},
             lambda: stages.make_chatbot(
                 settings, experiment.corpus, folder, seed=seed, tell=self._tell
             ),
@@ -149,7 +160,7 @@ class Steps:
         name, seeded = place.folder.name, train.model_copy(update={"seed": seed})
         yield Step(
             f"collect/{name}",
-            _plain(seeded, "corpus", "seed", "lists", "collect"),
+            {**plain(seeded, "corpus", "seed", "lists", "collect"), **self._not_built_in(place)},
             lambda: stages.collect(seeded, place, self._tell),
             self._made_here(place),
             place.corpus / "reference.jsonl.xz",
@@ -165,16 +176,16 @@ class Steps:
         seeded = train.model_copy(update={"seed": seed})
         yield Step(
             f"pretrain/{name}/seed-{seed}",
-            _plain(seeded, "seed", "pretrain"),
+            plain(seeded, "seed", "pretrain"),
             lambda: stages.pretrain(seeded, place, folder, self._tell),
             (f"collect/{name}",),
             folder / "pretrained" / DESCRIPTION,
         )
         yield Step(
             f"reinforce/{name}/seed-{seed}",
-            _plain(seeded, "seed", "reinforce", "similarity"),
+            plain(seeded, "seed", "reinforce", "similarity"),
             lambda: stages.reinforce(seeded, place, folder, self._tell),
-            (*self._made_here(place), f"pretrain/{name}/seed-{seed}"),
+            (*self._made_here(place), f"collect/{name}", f"pretrain/{name}/seed-{seed}"),
             folder / "generator" / DESCRIPTION,
         )
         for method in GUIDED:
@@ -192,7 +203,7 @@ class Steps:
             model, decoding, folder = main.model, settings.decoding, place.folder / "chatbot"
             yield Step(
                 f"chatbot/{name}",
-                {"decoding": _plain(decoding)},
+                {"decoding": plain(decoding), **self._not_built_in(main)},
                 lambda: stages.sampling_chatbot(model, decoding, folder),
                 self._made_here(main),
                 folder / "model" / DESCRIPTION,
@@ -224,7 +235,7 @@ class Steps:
         yield Step(
             "human/main",
             {"corpus": experiment.corpus, "max_words": self._settings.train.collect.max_words},
-            lambda: self._evaluations.measures().human(seed=seed),
+            lambda: self._evaluations.measures().human(seed=1),  # whatever the others are
         )
 
     # ---------------------------------------------------------------- evaluating
@@ -244,9 +255,7 @@ class Steps:
             f"{kind}/{name}/seed-{seed}/{method.name}",
             {
                 **self._asked_with(place),
-                **(
-                    {"agent": _plain(search.agent, *_AGENT)} if method.search == "rnn-agent" else {}
-                ),
+                **searched_with(search, method),
                 "method": dataclasses.asdict(method),
                 "per_group": per_group,
             },
@@ -265,7 +274,7 @@ class Steps:
         settings = self._settings
         return {
             "chatbot": "" if self._made_here(place) else place.spec,
-            **_plain(settings.audit, "similarity", "model"),
+            **plain(settings.audit, "similarity", "model"),
             "judge": settings.experiment.judge,
         }
 
@@ -274,7 +283,7 @@ class Steps:
 
         def make() -> dict[str, Any]:
             targets = self._evaluations.targets(place, "test", per_group)
-            similarity = next(iter(self._evaluations.scales_of(place).selectors.values()))
+            similarity = similarity_of(self._settings.audit.similarity)
             settings = self._settings.audit.model_copy(update={"seed": seed})
             folder = place.folder / "oracle"
             return extras.oracle(place, targets, similarity, settings, folder=folder)
@@ -300,9 +309,9 @@ class Steps:
 
     def _keywords(self, place: Place, method: Method, seed: int) -> Step:
         count, name = self._settings.experiment.keywords_per_count, place.folder.name
-        plain = self._settings.audit.model_dump()
-        plain["similarity"] |= {"name": "contains", "threshold": 1.0}
-        settings = AuditSettings.model_validate(plain)
+        dumped = self._settings.audit.model_dump()
+        dumped["similarity"] |= {"name": "contains", "threshold": 1.0}
+        settings = AuditSettings.model_validate(dumped)
 
         def make() -> dict[str, Any]:
             targets = extras.keywords(place, per_count=count, seed=seed, tell=self._tell)
@@ -311,7 +320,7 @@ class Steps:
                 place, place.seed(seed), method, seed, targets, folder, settings=settings
             )
 
-        asked = {**self._asked_with(place), **_plain(settings, "similarity")}
+        asked = {**self._asked_with(place), **plain(settings, "similarity")}
         return Step(
             f"keywords/{name}/seed-{seed}/{method.name}",
             {**asked, "method": dataclasses.asdict(method), "per_count": count},
@@ -351,15 +360,10 @@ class Steps:
             f"ablation/{name}",
             {
                 **self._asked_with(place),
-                "train": _plain(settings, "seed", "pretrain", "reinforce", "similarity"),
+                "train": plain(settings, "seed", "pretrain", "reinforce", "similarity"),
                 "methods": [dataclasses.asdict(method) for method in methods],
                 "per_group": per_group,
             },
             make,
             tuple(needs),
         )
-
-
-def _plain(section: Section, *keys: str) -> dict[str, Any]:
-    """Give what a section's outcome depends on, as plain JSON values; of these keys only."""
-    return section.model_dump(mode="json", include=set(keys) if keys else None, exclude=_FREE)

@@ -8,7 +8,7 @@ into, in light and dark.
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -29,6 +29,9 @@ _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _MANY_POINTS: Final = 15
 _MOST_COLUMNS: Final = 5
 _LONGEST_LABEL: Final = 32
+Bands = Mapping[str, Mapping[Group, Sequence[tuple[float, float, float]]]]
+"""Method -> (list, length) -> (threshold, low, high), in order."""
+NO_BANDS: Final[Bands] = {}
 _STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",  # text stays text: smaller, searchable, readable aloud
     "svg.hashsalt": "saywhat",  # equal data, equal file
@@ -45,13 +48,17 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 
 
-def threshold_figure(curves: Curves) -> Figure:
+def threshold_figure(curves: Curves, *, bands: Bands | None = None) -> Figure:
     """Draw the share of measured targets elicited against the similarity threshold.
+
+    Args:
+        curves: one line for each method, in a panel for each group.
+        bands: what to shade round the lines.
 
     Raises:
         ValueError: there is no curve.
     """
-    return _figure(curves, axis="similarity threshold", logarithmic=False)
+    return _figure(curves, axis="similarity threshold", logarithmic=False, bands=bands or {})
 
 
 def queries_figure(curves: Curves) -> Figure:
@@ -89,7 +96,7 @@ def inline_svg(figure: Figure, *, label: str, prefix: str) -> str:
     return text.replace("<svg", attributes, 1).strip()
 
 
-def _figure(curves: Curves, *, axis: str, logarithmic: bool) -> Figure:
+def _figure(curves: Curves, *, axis: str, logarithmic: bool, bands: Bands = NO_BANDS) -> Figure:
     grid = _layout(curves)
     with mpl.rc_context(_STYLE):
         rows, columns = len(grid), len(grid[0])
@@ -103,6 +110,7 @@ def _figure(curves: Curves, *, axis: str, logarithmic: bool) -> Figure:
                     axes.set_axis_off()
                 else:
                     _draw(axes, curves, group, logarithmic=logarithmic)
+                    _shade(axes, curves, group, bands)
         for axes in panels[-1]:
             axes.set_xlabel(axis)
         _legend(figure, list(panels.flat), curves)
@@ -148,6 +156,19 @@ def _draw(axes: Axes, curves: Curves, group: Group, *, logarithmic: bool) -> Non
             marker=_MARKS[number % len(_MARKS)] if len(line) <= _MANY_POINTS else "",
             markersize=4,
         )
+
+
+def _shade(axes: Axes, curves: Curves, group: Group, bands: Bands) -> None:
+    for number, method in enumerate(curves):
+        if edges := bands.get(method, {}).get(group):
+            axes.fill_between(
+                [x for x, _, _ in edges],
+                [low for _, low, _ in edges],
+                [high for _, _, high in edges],
+                color=COLOURS[number % len(COLOURS)],
+                alpha=0.15,
+                linewidth=0,
+            )
 
 
 def _legend(figure: Figure, grid: Sequence[Axes], curves: Curves) -> None:

@@ -7,7 +7,6 @@ text and in attributes alike; the figures, which do their own escaping, are the 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from saywhat.records import Finding
@@ -21,6 +20,7 @@ from saywhat.reports.curves import (
     summary_rows,
 )
 from saywhat.reports.figures import inline_svg, queries_figure, threshold_figure
+from saywhat.reports.pages import environment
 from saywhat.reports.sections import (
     cases_table,
     generic_table,
@@ -31,10 +31,6 @@ from saywhat.reports.sections import (
     verdict,
 )
 from saywhat.reports.table import between, count, percent, score
-from saywhat.reports.visible import visible
-
-_LONGEST_SAID = 600
-_LONGEST = 4000
 
 
 def build_report(
@@ -70,7 +66,7 @@ def build_report(
     rows = [*baselines, *summary_rows(summary)]
     shown = curves_of(rows) if curves is None else curves
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             chatbot=summary["chatbot"],
@@ -93,24 +89,6 @@ def build_report(
             packages=[f"{name} {version}" for name, version in run.get("packages", {}).items()],
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("saywhat.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    environment.filters["said"] = lambda text: visible(text, limit=_LONGEST_SAID)
-    return environment
-
-
-def _harmless(value: object) -> object:
-    """Make any value that the template writes visible; autoescaping comes after."""
-    return value if isinstance(value, Markup) else visible(str(value), limit=_LONGEST)
 
 
 def _check_totals(summary: Mapping[str, Any], findings: Sequence[Finding]) -> None:

@@ -10,7 +10,9 @@ from saywhat.reports.table import Table
 from saywhat.reports.visible import visible
 
 _LONGEST = 300
+_LONGEST_TEXT = 4000
 _ACTIVE = re.compile(r"[\\`*_{}\[\]|~$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_AT_START = re.compile(r"^(\d*)([#+\-=%:(.)])")
 
 
 def results_table(results: Mapping[str, Any]) -> str:
@@ -62,8 +64,20 @@ def markdown_table(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _escaped(text: str) -> str:
-    shown = html.escape(visible(text, limit=_LONGEST), quote=False)
+def markdown_text(text: str) -> str:
+    r"""Write text as itself, on one line: no tag, link, emphasis or mathematics comes of it.
+
+    Example:
+        >>> print(markdown_text("a *b* <c>"))
+        a \*b\* &lt;c&gt;
+        >>> print(markdown_text("# 1"))
+        \# 1
+    """
+    return _AT_START.sub(r"\1\\\2", _escaped(text, limit=_LONGEST_TEXT))
+
+
+def _escaped(text: str, *, limit: int = _LONGEST) -> str:
+    shown = html.escape(visible(text, limit=limit), quote=False)
     return _ACTIVE.sub(r"\\\g<0>", shown)
 
 

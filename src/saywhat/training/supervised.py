@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -104,6 +104,8 @@ class SupervisedTrainer:
         folder: where the state and the best weights are kept; made if absent.
         report: called after each batch and each epoch.
         variational: for a network with a latent variable; others do not look at it.
+        origin: where first weights come from, if not from the seed alone: hashes, by name. A saved
+            training with others is refused.
     """
 
     def __init__(
@@ -115,10 +117,12 @@ class SupervisedTrainer:
         folder: Path,
         report: Report = lambda _: None,
         variational: VariationalSettings | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         self._model, self._settings, self._seed = model, settings, seed
         self._folder, self._report = folder, report
         self._variational = variational or VariationalSettings()
+        self._origin = origin or {}
         kind = torch.optim.SGD if settings.optimizer == "sgd" else torch.optim.Adam
         self._optimizer = kind(model.parameters(), lr=settings.learning_rate)
         self._epoch, self._batch, self._best, self._stalls = 1, 0, math.inf, 0
@@ -255,7 +259,11 @@ class SupervisedTrainer:
             "seed": self._seed,
             "examples": len(train),
             "data": data,
-            "network": {"architecture": model.architecture, **dataclasses.asdict(model.size)},
+            "network": {
+                "architecture": model.architecture,
+                **dataclasses.asdict(model.size),
+                **self._origin,
+            },
         }
         if isinstance(self._model, Variational):
             identity["variational"] = self._variational.model_dump()

@@ -1,0 +1,70 @@
+"""What each change to the training did: every ablation against the baseline at the same scale."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saywhat.evaluation.success import reaches
+from saywhat.experiment.comparing import difference
+from saywhat.experiment.design import ABLATIONS
+from saywhat.experiment.pooling import ends, mean, mean_over, rounded, share
+from saywhat.experiment.reading import LISTS, Evaluation, Reading
+
+
+def ablations(reading: Reading) -> list[dict[str, Any]]:
+    """Give the ablations, the baseline first; without it there are no differences."""
+    baseline = {run.method: run for run in reading.ablation("baseline")}
+    return [_ablation(reading, name, baseline) for name in ABLATIONS if reading.ablation(name)]
+
+
+def _ablation(reading: Reading, name: str, baseline: Mapping[str, Evaluation]) -> dict[str, Any]:
+    record = reading.records[f"ablation/{name}"]
+    outcome, train = record["outcome"], record["settings"]["train"]
+    trained = outcome.get("reinforce") or {}
+    judges = [judge for judge in reading.judges if train["similarity"]["name"] != judge]
+    return {
+        "name": name,
+        "why": outcome["why"],
+        "steps": train["reinforce"]["steps"] if trained else 0,
+        "methods": {
+            run.method: _method(reading, run, baseline, judges) for run in reading.ablation(name)
+        },
+        "validation_similarity": rounded(trained.get("validation_similarity")),
+        "queries": sum(count["sent"] for count in trained.get("queries", {}).values()),
+        "seconds": record["seconds"],
+    }
+
+
+def _method(
+    reading: Reading,
+    run: Evaluation,
+    baseline: Mapping[str, Evaluation],
+    judges: Sequence[str],
+) -> dict[str, Any]:
+    # without REINFORCE the same search is guided by the generator as it was pre-trained
+    other = baseline.get(run.method.replace("pretrained-", "rl-", 1))
+    made: dict[str, Any] = {}
+    for listed in LISTS:
+        scores = mean_over([run], reading.reward, listed=listed)
+        hits = [float(reaches(score, reading.threshold or 0.0)) for score in scores.values()]
+        rate = share(hits)
+        made[listed] = {
+            **_against(run, other, reading.reward, listed),
+            "success": rounded(rate.estimate) if rate else None,
+            "judge": _against(run, other, judges[0], listed) if judges else None,
+        }
+    return {"list": made}
+
+
+def _against(
+    run: Evaluation, other: Evaluation | None, similarity: str, listed: str
+) -> dict[str, Any]:
+    """Give a mean, and by how much it is above the baseline's; of the baseline itself, nothing."""
+    scores = mean_over([run], similarity, listed=listed)
+    found = None
+    if other is not None and other.part != run.part:
+        found = difference([run], [other], similarity, listed)
+    return {
+        "mean": rounded(mean(scores.values())),
+        "difference": rounded(found.estimate) if found else None,
+        "ci95": ends(found.interval) if found else None,
+    }

@@ -1,0 +1,190 @@
+"""Every chatbot beside the others, what they were asked, and how long it all took."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from saywhat.experiment.pooling import ALL, rounded
+from saywhat.experiment.reading import MAIN, Reading
+
+_PHASES: Final = ("reference", "reinforce", "search")
+_COUNTS: Final = ("asked", "unique", "sent")
+_KINDS: Final = (
+    "chatbot",
+    "collect",
+    "pretrain",
+    "reinforce",
+    "evaluate",
+    "search",
+    "oracle",
+    "keywords",
+    "human",
+    "ablation",
+    "probes",
+)
+
+
+def chatbots(reading: Reading, pooled: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give the chatbots, the main one first, with every method under the reward.
+
+    Args:
+        reading: the finished parts.
+        pooled: what ``pooling.pooled`` gives.
+    """
+    mine = {place: _parts(reading, place) for place in reading.places}
+    return [_chatbot(reading, place, pooled) for place in reading.places if mine[place]]
+
+
+def _chatbot(reading: Reading, place: str, pooled: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    label = reading.label(place)
+    card = reading.outcome(f"chatbot/{place}") or {}
+    corpus = reading.outcome(f"collect/{place}") or {}
+    found = [row for row in probes(reading) if row["chatbot"] == label]
+    parts = _parts(reading, place)
+    return {
+        "name": label,
+        "size": card.get("size"),
+        "validation_perplexity": rounded((card.get("validation_perplexity") or [None])[-1]),
+        "distinct_replies": corpus.get("distinct_replies"),
+        "pairs": corpus.get("pairs"),
+        "methods": [
+            {
+                **{key: row[key] for key in ("method", "list", "targets", "mean", "ci95")},
+                "success": row["success"][f"{reading.threshold}"]["share"],
+                "null_mean": row["null_mean"],
+                "generic_best": row["generic_best"],
+            }
+            for row in pooled
+            if (row["chatbot"], row["length"]) == (label, ALL)
+            and row["similarity"] == reading.reward
+        ],
+        "probes": {row["kind"]: row for row in found} or None,
+        "seconds": round(sum(reading.records[part]["seconds"] for part in parts), 1),
+        "queries": sum(c["sent"] for part in parts for _, c in _counts(reading.outcome(part))),
+    }
+
+
+def probes(reading: Reading) -> list[dict[str, Any]]:
+    """Give how replies change with edits of the query, for each chatbot."""
+    made = []
+    for place in reading.places:
+        found = reading.outcome(f"probes/{place}")
+        if found is None:
+            continue
+        of = {"chatbot": reading.label(place), "posts": found["posts"], "asked": found["asked"]}
+        made += [
+            {
+                **of,
+                "kind": kind["name"],
+                "similarity": rounded(kind["similarity"]),
+                "ci95": _ends(kind["similarity_ci"]),
+                "unchanged": rounded(kind["unchanged"]),
+                "unchanged_ci95": _ends(kind["unchanged_ci"]),
+            }
+            for kind in found["kinds"]
+        ]
+        made += [
+            {
+                **of,
+                "kind": name,
+                "similarity": rounded(found[name]["estimate"]) if found[name] else None,
+                "ci95": _ends(found[name]),
+                "unchanged": None,
+                "unchanged_ci95": None,
+            }
+            for name in ("contrast", "unrelated")
+        ]
+    return made
+
+
+def _ends(interval: Mapping[str, float] | None) -> list[float] | None:
+    return None if interval is None else [round(interval["low"], 4), round(interval["high"], 4)]
+
+
+def phases(reading: Reading) -> list[dict[str, Any]]:
+    """Give what each chatbot was asked in each phase; each part counts its own."""
+    totals: dict[tuple[str, str], dict[str, int]] = {}
+    for place in reading.places:
+        for part in _parts(reading, place):
+            for phase, counts in _counts(reading.outcome(part)):
+                total = totals.setdefault((place, phase), dict.fromkeys(_COUNTS, 0))
+                for key in _COUNTS:
+                    total[key] += counts[key]
+    return [
+        {"phase": phase, "chatbot": reading.label(place), **totals[place, phase]}
+        for phase in _PHASES
+        for place in reading.places
+        if (place, phase) in totals
+    ]
+
+
+def _parts(reading: Reading, place: str) -> list[str]:
+    """Name the finished parts of a chatbot; ablations are the main one's."""
+    return [
+        part
+        for part in reading.records
+        if part.split("/")[0] != "human"
+        and (part.split("/")[1] == place or (place == MAIN and part.startswith("ablation/")))
+    ]
+
+
+def _counts(outcome: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, int]]]:
+    """Give the phases of a part with their counts, of all that a part may hold."""
+    if "counts" in outcome:
+        yield from outcome["counts"]["detail"].items()
+    elif "queries" in outcome:
+        yield from outcome["queries"].items()
+    for inner in (outcome.get("reinforce"), *outcome.get("methods", {}).values()):
+        if inner:
+            yield from _counts(inner)
+
+
+def times(reading: Reading) -> list[dict[str, Any]]:
+    """Give how long the parts of each kind took."""
+    seconds: dict[str, list[float]] = {kind: [] for kind in _KINDS}
+    for part, record in reading.records.items():
+        seconds[part.split("/")[0]].append(record["seconds"])
+    return [
+        {"kind": kind, "parts": len(each), "seconds": round(sum(each), 1)}
+        for kind, each in seconds.items()
+        if each
+    ]
+
+
+def rows(reading: Reading) -> list[dict[str, Any]]:
+    """Give the rows of every evaluation, with what training asked and the seconds of its part."""
+    made = []
+    for part, record in reading.records.items():
+        if part.split("/")[0] not in ("evaluate", "search", "keywords"):
+            continue
+        place, seed = part.split("/")[1], part.split("/")[2]
+        training = _training(reading, place, seed, record["settings"]["method"])
+        found = record["outcome"]["rows"]
+        for row in found:
+            alike = [r["queries_total"] for r in found if r["similarity"] == row["similarity"]]
+            total = sum(alike)
+            own = record["seconds"] * row["queries_total"] / total if total else None
+            made.append(
+                {
+                    **{key: _plain(value) for key, value in row.items()},
+                    "training_queries": training,
+                    "seconds": None if own is None else round(own, 1),
+                    "part": part,
+                }
+            )
+    return made
+
+
+def _training(reading: Reading, place: str, seed: str, method: Mapping[str, Any]) -> int | None:
+    """Count what was sent to make what guides a method; ``None`` if that is not known."""
+    needed = {
+        "rl": [f"collect/{place}", f"reinforce/{place}/{seed}"],
+        "pretrained": [f"collect/{place}"],
+    }.get(method["generator"], [f"collect/{place}"] if method["search"] == "retrieval" else [])
+    outcomes = [reading.outcome(part) for part in needed]
+    if None in outcomes:
+        return None
+    return sum(counts["sent"] for each in outcomes for _, counts in _counts(each))
+
+
+def _plain(value: Any) -> Any:
+    return rounded(value) if isinstance(value, float) else value

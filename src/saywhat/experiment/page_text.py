@@ -1,0 +1,200 @@
+"""The part of the experiment's page that explains: why numbers differ, departures, how to repeat.
+
+The words are fixed; every figure in them is taken from the document, or from the preset's file.
+"""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Final
+
+from saywhat.experiment.page_cells import MISSING, Entry, find, made_table
+from saywhat.experiment.page_lookup import RAW, Document
+from saywhat.experiment.paper import LENGTHS
+from saywhat.reports.pages import Section
+from saywhat.reports.table import count, score
+
+_PAPER_PRESET: Final = "paper-2019.yaml"
+_LINE: Final = re.compile(r"^( *)(\w+):\s*([^#]*?)\s*(?:#\s*(.*))?$")
+
+
+def differences(document: Document) -> Section:
+    """Explain why the numbers are not the paper's."""
+    return Section(
+        "Where our numbers differ from the paper's and why",
+        (
+            (
+                "Data. The paper's chatbot learned from 2.5 million Twitter pairs and its "
+                "targets are tweets; here both come from chitchat, conversations between people "
+                "who were asked to talk. They are fewer and more alike, and the chatbot says "
+                "other things."
+            ),
+            "Vectors. The paper's similarity averages Google News vectors of 300 dimensions, ours "
+            "GloVe vectors of 50, in which any two sentences are near each other. "
+            + _raw_scale(document),
+            _ceilings(document),
+            "Scale. The paper collects 160,000 posts and trains networks of 1,024 units. "
+            + _scale(document),
+            (
+                "Estimator. The paper's equations (4) and (5) carry a factor pi that sampling "
+                "already supplies; the presets small and tiny leave it out and take a "
+                "leave-one-out baseline, a pull to the pre-trained generator and human sentences "
+                "among the targets. The ablation paper-estimator is the paper's, as printed."
+            ),
+            (
+                "Early stopping. The generator that is tested is the best on a validation list "
+                "that is disjoint from the test lists; the paper names none."
+            ),
+            (
+                "Held out by text. Targets that stand word for word in the reference corpus are "
+                "taken out of it, with their queries. In the paper only the utterances are new, "
+                "and a chatbot repeats itself: Generated is harder here."
+            ),
+            (
+                "Selection and judging. The paper picks the best query, and reports it, by the "
+                "similarity that trained the generator. Here too the reward selects, and the "
+                "paper's similarity for itself; a judge, which selects and trains nothing, "
+                "scores what the reward selected. Judges here: "
+                f"{', '.join(document['judges']) or 'none'}."
+            ),
+            (
+                "Generic replies. The built-in chatbot is decoded against generic replies, since "
+                "plain greedy decoding left it with a handful; the paper's is decoded plainly. "
+                "Null and generic scores therefore stand beside the rates."
+            ),
+        ),
+    )
+
+
+def _raw_scale(document: Document) -> str:
+    nulls = [_raw(document, length) for length in LENGTHS]
+    words = ", ".join(
+        MISSING if e is None else f"{score(e['null_mean'])} ({length} words)"
+        for e, length in zip(nulls, LENGTHS, strict=True)
+    )
+    return f"Unrelated replies to real targets score, as raw averages: {words}."
+
+
+def _raw(document: Document, length: str) -> Entry | None:
+    known = [e for e in document["pooled"] if e["null_mean"] is not None]
+    wanted = {"chatbot": document["chatbot"], "similarity": RAW, "list": "real", "length": length}
+    return find(known, **wanted)
+
+
+def _ceilings(document: Document) -> str:
+    parts = []
+    for length in LENGTHS:
+        entry = find(document["gains"], similarity=RAW, length=length)
+        if entry is None or entry["ceiling_percent"] is None:
+            parts.append(f"{length} words: {MISSING if entry is None else 'not estimable'}")
+            continue
+        above = "below" if entry["ceiling_percent"] < entry["paper"] else "above"
+        parts.append(
+            f"{length} words: {entry['ceiling_percent']:+.1f}%, {above} the paper's "
+            f"{entry['paper']:+.1f}%"
+        )
+    return (
+        "The raw average's ceiling. What a perfect score would gain over the real inputs is "
+        f"bounded by how high these score already: {'; '.join(parts)}. A bar above the ceiling "
+        "cannot be reached by any method."
+    )
+
+
+def _scale(document: Document) -> str:
+    main = [e for e in document["phases"] if e["chatbot"] == document["chatbot"]]
+    sent = {e["phase"]: f"{e['sent']:,} in phase {e['phase']}" for e in main}
+    words = [sent.get(name, f"{name} {MISSING}") for name in ("reference", "reinforce", "search")]
+    pairs = next((bot["pairs"] for bot in document["chatbots"]), None)
+    return (
+        f"Here the main chatbot was sent {', '.join(words)} (seeds, ablations and extra searches "
+        f"included), and {count(pairs) or MISSING} pairs were left for pre-training."
+    )
+
+
+def departures(document: Document) -> Section:
+    """List where the presets depart from the paper."""
+    rows = [row for row in preset_remarks() if row[2].startswith(("ours", "none"))]
+    own = (
+        "This run's preset is the paper's: the table below is all in which it departs."
+        if str(document["name"]).endswith("2019")
+        else "This run's preset departs further, in the size of everything and in REINFORCE, as "
+        "listed here; paper-2019 is the paper's settings as printed, and the table gives what it "
+        "had to add."
+    )
+    return Section(
+        "Departures of the presets from the paper",
+        (
+            own,
+            (
+                "REINFORCE of the presets small and tiny: (1) no extra factor pi, a "
+                "leave-one-out baseline instead; (2) a KL term keeps queries ordinary, an "
+                "entropy term diverse; (3) part of the targets are human posts; (4) training "
+                "stops early on a validation list."
+            ),
+            (
+                "What no setting can mend in paper-2019: the paper's posts, utterances and pairs "
+                "come from Twitter, its chatbot starts from GloVe embeddings of 300, and its "
+                "rewards use the Google News vectors, which a setting names if the file is "
+                "there: similarity.vectors=GoogleNews-vectors-negative300.bin."
+            ),
+        ),
+        (
+            made_table(
+                "Settings of paper-2019 that the paper does not give",
+                "Setting|Value|*Remark",
+                rows,
+                labels=2,
+                note="ours: the paper does not say; none: the paper does without it.",
+            ),
+        ),
+    )
+
+
+def preset_remarks() -> Iterator[tuple[str, str, str]]:
+    """Give each setting of ``paper-2019`` that has a remark: its key, value and remark."""
+    text = files("saywhat").joinpath("presets", _PAPER_PRESET).read_text(encoding="utf-8")
+    path: list[str] = []
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        indent, key, value, remark = match.groups()
+        path = [*path[: len(indent) // 2], key]
+        if value and remark:
+            yield ".".join(path), value, remark
+
+
+def reproduction(document: Document) -> Section:
+    """Say how to do it again."""
+    made = document["provenance"]
+    seconds = made["seconds"]
+    spent = MISSING if not seconds else f"{seconds:,.0f} seconds over all finished parts"
+    first, last = made["first"], made["last"]
+    packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
+    facts = [
+        ("Seeds", ", ".join(map(str, document["seeds"]))),
+        ("Chatbot", document["chatbot"]),
+        ("Commits", ", ".join(made["commits"]) or MISSING),
+        ("Changes not committed", _dirty(made)),
+        ("Hardware", "; ".join(made["hardware"]) or MISSING),
+        ("Time", spent),
+        ("Made", f"{first} to {last}" if first and last else MISSING),
+        ("Packages", packages or "as the constraints file at these commits"),
+    ]
+    return Section(
+        "How to reproduce",
+        (
+            (
+                "The same command goes on where it stopped; finished parts are not done again. "
+                "Give --out with a folder of your own to begin from nothing."
+            ),
+        ),
+        (made_table("Where these figures come from", "What|Value", facts, labels=2),),
+        commands=(f"{document['command']} --out work/paper",),
+    )
+
+
+def _dirty(made: Entry) -> str:
+    if not made["commits"]:
+        return MISSING
+    return "yes, in at least one part" if made["dirty"] else "none"

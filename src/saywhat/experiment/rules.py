@@ -1,0 +1,135 @@
+"""The rules by which claims are judged: what must lie above what, and how that is said."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from saywhat.evaluation.statistics import MIN_VALUES, Interval
+from saywhat.experiment.comparing import difference
+from saywhat.experiment.pooling import ALL, hits_over, mean
+from saywhat.experiment.reading import LISTS, MAIN, RAW, Evaluation, Reading
+
+HOLDS: Final = "holds"
+FAILS: Final = "does not hold"
+UNTESTED: Final = "cannot be tested here"
+MOST: Final = 0.8
+"""The success rate that the paper names."""
+
+Verdict = tuple[str, str]
+"""A verdict and the sentence with its figures."""
+
+
+def above(
+    reading: Reading,
+    one: str,
+    other: str,
+    *,
+    least: float = 0.0,
+    place: str = MAIN,
+    lists: Sequence[str] = LISTS,
+    lengths: Sequence[str] = (ALL,),
+) -> Verdict:
+    """Say whether a method's scores are above another's wherever they are looked at.
+
+    Args:
+        reading: the finished parts.
+        one: the method that should be better.
+        other: the other one.
+        least: what the difference must be at least.
+        place: the chatbot's folder.
+        lists: where to look.
+        lengths: where to look; ``ALL`` is every length together.
+    """
+    lacking = missing(reading, place, [one, other])
+    if lacking is not None:
+        return lacking
+    methods = reading.of("evaluate", place)
+    found = {
+        f"{listed.capitalize()}{'' if length == ALL else f' {length}'}": difference(
+            methods[one], methods[other], reading.reward, listed, length=length
+        )
+        for listed in lists
+        for length in lengths
+    }
+    figure = f"{one} less {other}: " + ", ".join(
+        f"{shown(each.interval)} on {where} ({each.targets} targets)"
+        for where, each in found.items()
+    )
+    intervals = [each.interval for each in found.values()]
+    reached = [i is not None and i.low > 0 and i.estimate >= least for i in intervals]
+    return judged(reached, intervals, f"{figure}.")
+
+
+def success(
+    reading: Reading,
+    method: str,
+    threshold: float,
+    wanted: Sequence[tuple[str, str]],
+    *,
+    strict: bool = False,
+) -> Verdict:
+    """Say whether success by the paper's similarity is at least 80 % in all these groups.
+
+    Args:
+        reading: the finished parts.
+        method: whose success.
+        threshold: at which score.
+        wanted: the groups, (list, length).
+        strict: whether it must be above.
+    """
+    lacking = missing(reading, MAIN, [method])
+    if lacking is not None:
+        return lacking
+    runs: list[Evaluation] = reading.of("evaluate", MAIN)[method]
+    rates: list[float | None] = []
+    said = []
+    for listed, length in wanted:
+        hits = hits_over(runs, RAW, threshold, listed=listed, length=length)
+        rates.append(mean(hits.values()) if len(hits) >= MIN_VALUES else None)
+        said.append(f"{percent(mean(hits.values()))} on {listed.capitalize()} {length}")
+    reached = [rate is not None and (rate > MOST if strict else rate >= MOST) for rate in rates]
+    return judged(reached, rates, f"{method} at {threshold:g}: {', '.join(said)}.")
+
+
+def missing(reading: Reading, place: str, methods: Sequence[str]) -> Verdict | None:
+    """Say which part is missing that a claim needs, the first of them."""
+    done = reading.of("evaluate", place)
+    for method in methods:
+        named = [
+            name
+            for name in reading.names
+            if name.startswith(f"evaluate/{place}/") and name.endswith(f"/{method}")
+        ]
+        if method not in done:
+            lost = next((name for name in named if name not in reading.records), None)
+            # a finished evaluation without its lists cannot be read
+            return UNTESTED, f"not measured yet: {lost or f'collect/{place}'}"
+    return None
+
+
+def judged(reached: Sequence[bool], figures: Sequence[object | None], figure: str) -> Verdict:
+    """Judge a claim that asks something of several groups: one that is missing leaves it open."""
+    if not figures or None in figures:
+        return UNTESTED, f"too few measured targets. {figure}"
+    return verdict_of(all(reached), figure)
+
+
+def verdict_of(holds: bool, figure: str) -> Verdict:
+    """Give the verdict on what could be tested."""
+    return HOLDS if holds else FAILS, figure
+
+
+def shown(interval: Interval | None) -> str:
+    """Give a difference and its interval.
+
+    Example:
+        >>> shown(Interval(0.05, 0.01, 0.09))
+        '+0.050 [+0.010, +0.090]'
+    """
+    if interval is None:
+        return "no interval"
+    return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def percent(value: float | None) -> str:
+    """Give a share in percent."""
+    return "nothing measured" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,327 @@
+"""The results document, on made-up parts whose figures are worked out beside the assertions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saywhat.errors import SetupError
+from saywhat.evaluation.statistics import wilson
+from saywhat.experiment.document import document, write
+from saywhat.experiment.evaluations import RAW as SELECTOR
+from saywhat.experiment.reading import RAW, Reading
+from saywhat.rng import derive
+from tests.experiment_parts import JUDGE, LENGTHS, REWARD, Made
+
+LOW = [0.2] * 12
+HIGH = [0.4] * 6 + [0.8] * 6
+
+
+def made_of(made: Made, names: list[str] | None = None, **changes: Any) -> dict[str, Any]:
+    """Make the document, and see that it is plain JSON whatever it holds."""
+    settings = {"preset": "tiny", "seeds": [1, 2], "chatbot": "builtin", **changes}
+    found = document(made.parts(), made.names if names is None else names, **settings)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    return found
+
+
+def the(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
+    """Give the one row that has these values."""
+    (row,) = [r for r in rows if all(r[key] == value for key, value in wanted.items())]
+    return row
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """Give parts of two seeds with 12 targets, 2 of each list and length."""
+    found = Made(tmp_path)
+    found.collect()
+    return found
+
+
+def test_the_papers_similarity_is_the_one_that_evaluations_add() -> None:
+    assert RAW == SELECTOR
+
+
+def test_targets_follow_from_the_order_and_the_sizes_of_the_lists(made: Made) -> None:
+    slots = Reading(made.parts(), made.names, chatbot="builtin").slots("main", "test", 1)
+    assert slots is not None
+    assert [(s.list, s.length, s.nth) for s in slots] == [
+        (listed, length, 0) for listed in ("generated", "real") for length in LENGTHS
+    ]
+
+
+def test_pooled_means_and_success_are_over_seeds_and_targets(made: Made) -> None:
+    made.evaluate("rl-greedy", LOW, seed=1)
+    made.evaluate("rl-greedy", [*HIGH[:11], None], seed=2)
+    pooled = made_of(made)["pooled"]
+    real = the(pooled, similarity=REWARD, list="real", length="all")
+    # seed 1: 6 x 0.2; seed 2: 5 x 0.8, one unmeasured: 5.2 / 11
+    assert (real["seeds"], real["targets"], real["measured"]) == ([1, 2], 6, 11)
+    assert real["mean"] == 0.4727
+    assert real["success"]["0.7"]["share"] == 0.4545
+    assert real["success"]["0.9"] == {"share": 0.0, "ci95": wilson_of(0, 6)}
+    assert (real["queries_per_target"], real["distinct_replies"]) == (2.0, None)
+    assert real["null_mean"] == 0.4  # of the groups 0.3, 0.4 and 0.5
+    short = the(pooled, similarity=REWARD, list="generated", length="1-3")
+    assert (short["mean"], short["ci95"], short["distinct_replies"]) == (0.3, None, 11.5)
+
+
+def wilson_of(k: int, n: int) -> list[float]:
+    found = wilson(k, n)
+    assert found is not None
+    return [round(found.low, 4), round(found.high, 4)]
+
+
+def test_a_share_of_one_seed_has_wilsons_interval(made: Made) -> None:
+    made.evaluate("rl-greedy", [0.9, *LOW[1:]])
+    row = the(made_of(made)["pooled"], similarity=REWARD, list="generated", length="all")
+    assert row["success"]["0.7"] == {"share": 0.1667, "ci95": wilson_of(1, 6)}
+
+
+def test_the_paper_similarity_has_its_own_scores_and_exact_share(made: Made) -> None:
+    made.evaluate("rl-greedy", {REWARD: LOW, RAW: [1.0] * 12})
+    pooled = made_of(made)["pooled"]
+    reward, raw = (
+        the(pooled, similarity=name, list="real", length="all") for name in (REWARD, RAW)
+    )
+    assert (reward["mean"], reward["exact"]["share"]) == (0.2, 0.0)
+    assert (raw["mean"], raw["exact"]["share"]) == (1.0, 1.0)
+
+
+def test_gains_are_percent_over_the_real_inputs_of_the_same_targets(made: Made) -> None:
+    nothing = [None] * 6
+    made.evaluate("real-input", [*nothing, 0.4, None, 0.5, 0.5, 0.5, 0.5])
+    made.evaluate("rl-beam-200", [0.0] * 6 + [0.6, 9.0, 0.5, 0.5, 0.5, 0.5], seed=1)
+    made.evaluate("rl-beam-200", [0.0] * 6 + [0.4, 9.0, 0.5, 0.5, 0.5, 0.5], seed=2)
+    gains = made_of(made)["gains"]
+    short = the(gains, similarity=RAW, length="1-3")
+    # only the first target has a real input: (0.6 + 0.4) / 2 over 0.4; a perfect score: 1 over 0.4
+    assert (short["real_input"], short["mean"], short["percent"]) == (0.4, 0.5, 25.0)
+    assert (short["ceiling_percent"], short["paper"], short["ci95"]) == (150.0, 41.5, None)
+    whole = the(gains, similarity=RAW, length="all")
+    assert whole["paper"] is None
+    # 5 targets, of which one gains 0.1 of 2.4: the interval begins where it is never drawn
+    assert whole["ci95"][0] == 0.0 < whole["percent"] == 4.1667 < whole["ci95"][1]
+
+
+def test_a_gain_over_nothing_is_not_a_number(made: Made) -> None:
+    made.evaluate("real-input", [0.0] * 12)
+    made.evaluate("rl-beam-200", LOW)
+    gain = the(made_of(made)["gains"], similarity=RAW, length="all")
+    assert (gain["percent"], gain["ci95"], gain["ceiling_percent"]) == (None, None, None)
+
+
+def test_comparisons_are_signed_and_count_who_elicited_what(made: Made) -> None:
+    real = [0.9, 0.9, 0.9, 0.9, 0.2, 0.2]
+    made.evaluate("rl-greedy", [*LOW[:6], *real], seed=1)
+    made.evaluate("pretrained-greedy", [*LOW[:6], 0.2, 0.2, 0.2, 0.9, 0.2, 0.9], seed=1)
+    made.evaluate("rl-greedy", [0.5] * 12, seed=3)  # the other one has no such seed
+    comparisons = made_of(made)["comparisons"]
+    row = the(comparisons, similarity=REWARD, list="real")
+    # +0.7 three times, -0.7 once, of 6
+    assert (row["a"], row["b"], row["difference"]) == ("rl-greedy", "pretrained-greedy", 0.2333)
+    assert (row["targets"], row["seeds"]) == (6, [1])
+    # 3 against 1: p = 2 (1 + 4) / 16; the other three have no difference, so Holm's factor is 4
+    assert row["mcnemar"] == {"seed": 1, "only_a": 3, "only_b": 1, "p": 0.625, "p_holm": 1.0}
+    assert row["ci95"][0] < row["difference"] < row["ci95"][1]
+    assert the(comparisons, similarity=REWARD, list="generated")["ci95"] == [0.0, 0.0]
+
+
+def test_a_method_without_a_generator_stands_for_every_seed(made: Made) -> None:
+    made.evaluate("random-200", LOW, seed=1)
+    made.evaluate("rl-beam-200", [0.4] * 12, seed=1)
+    made.evaluate("rl-beam-200", [0.6] * 12, seed=2)
+    row = the(made_of(made)["comparisons"], a="rl-beam-200", similarity=REWARD, list="real")
+    assert (row["seeds"], row["difference"]) == ([1, 2], 0.3)
+
+
+def test_holm_is_over_every_comparison_of_the_document(made: Made) -> None:
+    made.evaluate("rl-greedy", [0.9] * 12)
+    made.evaluate("pretrained-greedy", LOW)
+    found = [row["mcnemar"] for row in made_of(made)["comparisons"]]
+    # 6 against 0: p = 2 / 64, the same in 2 lists by 2 similarities
+    assert [(each["p"], each["p_holm"]) for each in found] == [(0.0312, 0.125)] * 4
+
+
+def test_curves_are_at_one_until_the_lowest_score(made: Made) -> None:
+    made.evaluate("rl-greedy", HIGH)
+    curve = the(made_of(made)["curves"], similarity=REWARD, list="real", length="all")
+    at = dict(zip(curve["thresholds"], curve["share"], strict=True))
+    assert (at[0.8], at[0.82]) == (1.0, 0.0)
+    assert [curve["low"][40], curve["high"][40]] == wilson_of(6, 6)
+
+
+def test_budgets_and_the_agent_are_on_their_own_targets(made: Made) -> None:
+    made.evaluate("rl-beam-10", HIGH, kind="search", per_group=2)
+    made.evaluate("rl-beam-1", LOW, kind="search", per_group=2)
+    made.evaluate("rnn-agent-10", [0.9] * 6, kind="search", per_group=1)
+    made.evaluate("pretrained-sharp-10", LOW, kind="search", per_group=2)
+    found = made_of(made)
+    assert [(r["search"], r["budget"], r["list"]) for r in found["budgets"]] == [
+        ("rl-beam", budget, listed) for budget in (1, 10) for listed in ("generated", "real")
+    ]
+    assert the(found["budgets"], budget=10, list="real")["mean"] == 0.8
+    agent = the(found["agent"], method="rnn-agent-10", list="real")
+    assert (agent["targets"], agent["success"], agent["queries_per_target"]) == (3, 1.0, 2.0)
+    assert the(found["agent"], method="rl-beam-10", list="real")["targets"] == 3
+
+
+def test_strata_split_targets_by_what_the_oracle_reached(made: Made) -> None:
+    # first targets of the six groups: generated at 0, 2, 4 and real at 6, 8, 10
+    made.oracle([True, True, False, True, False, False])
+    scores = [0.9, 0.1, 0.1, 0.1, 0.8, 0.1, 1.0, 0.1, 0.1, 0.1, 0.7, 0.1]
+    made.evaluate("rl-greedy", scores)
+    oracle = made_of(made)["oracle"]
+    assert (oracle["targets"], oracle["reachable"], oracle["share"]) == (6, 3, 0.5)
+    assert oracle["by_list"]["real"]["ci95"] == wilson_of(1, 3)
+    assert (oracle["asked"], oracle["passes"], oracle["gradients"]) == (9, 8, 7)
+    strata = {
+        (s["list"], s["stratum"]): (s["targets"], s["success"], s["exact"])
+        for s in oracle["strata"]
+    }
+    assert strata == {
+        ("generated", "reachable"): (2, 0.5, 0.0),
+        ("generated", "not found"): (1, 1.0, 0.0),
+        ("real", "reachable"): (1, 1.0, 1.0),
+        ("real", "not found"): (2, 0.5, 0.0),
+    }
+
+
+def test_ablations_are_against_the_same_search_of_the_baseline(tmp_path: Path) -> None:
+    made = Made(tmp_path, judge=JUDGE)
+    made.collect()
+    flat = {REWARD: [0.5] * 12, RAW: [0.5] * 12, JUDGE: [0.3] * 12}
+    better = {REWARD: [0.5] * 6 + [0.75] * 6, RAW: [0.5] * 12, JUDGE: [0.2] * 12}
+    made.ablation("no-rl", {"pretrained-greedy": better})
+    made.ablation("judge-reward", {"rl-greedy": better}, reward=JUDGE)
+    made.ablation("baseline", {"rl-greedy": flat})
+    first, untrained, judged = made_of(made)["ablations"]
+    assert [first["name"], untrained["name"], judged["name"]] == [
+        "baseline", "no-rl", "judge-reward",
+    ]  # fmt: skip
+    assert first["methods"]["rl-greedy"]["list"]["real"] == {
+        "mean": 0.5, "difference": None, "ci95": None, "success": 0.0,
+        "judge": {"mean": 0.3, "difference": None, "ci95": None},
+    }  # fmt: skip
+    assert untrained["methods"]["pretrained-greedy"]["list"]["real"] == {
+        "mean": 0.75, "difference": 0.25, "ci95": [0.25, 0.25], "success": 1.0,
+        "judge": {"mean": 0.2, "difference": -0.1, "ci95": [-0.1, -0.1]},
+    }  # fmt: skip
+    assert judged["methods"]["rl-greedy"]["list"]["real"]["judge"] is None  # it was the reward
+    assert [(a["steps"], a["queries"]) for a in (first, untrained)] == [(200, 17), (0, 0)]
+
+
+def test_rows_know_what_training_asked(made: Made) -> None:
+    made.reinforce(2)
+    for method in ("rl-greedy", "pretrained-greedy", "retrieval", "random-200"):
+        made.evaluate(method, LOW, seed=2)
+    made.evaluate("rl-beam-50", LOW, seed=1)  # what its training asked is not known yet
+    rows = made_of(made)["rows"]
+    assert {row["method"]: row["training_queries"] for row in rows} == {
+        "rl-greedy": 107 + 33,
+        "pretrained-greedy": 107,
+        "retrieval": 107,
+        "random-200": 0,
+        "rl-beam-50": None,
+    }
+    mine = [r for r in rows if r["method"] == "rl-greedy" and r["similarity"] == REWARD]
+    assert [row["seconds"] for row in mine] == [2.0] * 6  # 12 seconds over six equal groups
+    assert {row["part"] for row in mine} == {"evaluate/main/seed-2/rl-greedy"}
+
+
+def test_phases_times_and_chatbots_add_up(made: Made) -> None:
+    made.reinforce(1)
+    made.evaluate("rl-greedy", LOW)
+    made.ablation("baseline", {"rl-greedy": LOW})
+    made.collect("gru")
+    found = made_of(made)
+    assert [(p["phase"], p["chatbot"], p["sent"]) for p in found["phases"]] == [
+        ("reference", "builtin", 107),
+        ("reference", "gru", 107),
+        ("reinforce", "builtin", 33 + 17),
+        ("search", "builtin", 24 + 24),
+    ]
+    assert [(c["name"], c["queries"], c["seconds"]) for c in found["chatbots"]] == [
+        ("builtin", 107 + 50 + 48, 48.0),
+        ("gru", 107, 12.0),
+    ]
+    assert the(found["times"], kind="collect") == {"kind": "collect", "parts": 2, "seconds": 24.0}
+    assert found["provenance"]["seconds"] == 60.0
+
+
+def test_a_chatbot_that_is_trained_first_is_called_main(made: Made) -> None:
+    assert made_of(made, chatbot="train")["chatbots"][0]["name"] == "main"
+
+
+def test_without_a_part_the_document_is_empty_and_says_what_is_missing(tmp_path: Path) -> None:
+    names = ["collect/main", "evaluate/main/seed-1/rl-greedy", "oracle/main"]
+    found = made_of(Made(tmp_path / "none"), names, preset="paper-2019")
+    assert (found["name"], found["command"]) == ("paper-2019", "saywhat experiment paper-2019")
+    assert found["parts"] == {"total": 3, "finished": 0, "missing": names}
+    assert found["oracle"] is found["threshold"] is None
+    lists = [value for value in found.values() if isinstance(value, list)]
+    assert [value for value in lists if value] == [[1, 2], found["claims"]]
+
+
+def test_any_part_alone_makes_a_document(tmp_path: Path) -> None:
+    whole = Made(tmp_path)
+    whole.collect()
+    whole.reinforce(1)
+    whole.evaluate("rl-beam-200", LOW)
+    whole.oracle([True] * 6)
+    whole.ablation("no-rl", {"pretrained-greedy": LOW})
+    for name in whole.names:
+        assert document(
+            whole.parts(), [name], preset="tiny", seeds=[1], chatbot="builtin"
+        )["parts"]["finished"] == 1  # fmt: skip
+
+
+def test_parts_that_are_not_of_the_experiment_are_not_looked_at(made: Made) -> None:
+    made.evaluate("rl-greedy", LOW)
+    assert made_of(made, ["collect/main"])["pooled"] == []
+
+
+def test_scores_of_other_targets_than_the_lists_are_refused(made: Made) -> None:
+    made.evaluate("rl-greedy", LOW[:11])
+    with pytest.raises(SetupError, match="evaluate/main/seed-1/rl-greedy has 11 scores by"):
+        made_of(made)
+
+
+def test_rows_of_other_groups_than_the_lists_are_refused(made: Made) -> None:
+    path = made.folder / "collect/main.json"
+    text = path.read_text().replace('"generated 1-3": 2', '"generated 1-3": 1')
+    path.write_text(text.replace('"generated 4-6": 2', '"generated 4-6": 3'))
+    made.evaluate("rl-greedy", LOW)
+    with pytest.raises(SetupError, match="rl-greedy has 2 targets in generated 1-3"):
+        made_of(made)
+
+
+def test_the_same_parts_give_the_same_bytes_in_whatever_order_they_came(tmp_path: Path) -> None:
+    rng = derive(1, "order")
+    scores = {(m, s): [rng.random() for _ in range(12)] for m in ("rl-greedy", "rl-beam-200",
+              "pretrained-greedy") for s in (1, 2)}  # fmt: skip
+    written = []
+    for folder, order in (("one", list(scores)), ("two", list(reversed(scores)))):
+        made = Made(tmp_path / folder)
+        for method, seed in order:
+            made.evaluate(method, scores[method, seed], seed=seed)
+        made.collect()
+        path = tmp_path / "out" / f"{folder}.json"
+        for _ in range(2):
+            write(made_of(made, sorted(made.names)), path)
+            written.append(path.read_bytes())
+    assert len(set(written)) == 1
+    assert json.loads(written[0]) == made_of(made, sorted(made.names))
+
+
+def test_what_else_was_measured_moves_no_random_draw(made: Made) -> None:
+    rng = derive(1, "draws")
+    for seed in (1, 2):
+        made.evaluate("rl-greedy", [rng.random() for _ in range(12)], seed=seed)
+    before = made_of(made)["pooled"]
+    made.evaluate("rl-beam-50", HIGH)
+    after = [row for row in made_of(made)["pooled"] if row["method"] == "rl-greedy"]
+    assert after == before
+    assert any(row["ci95"] for row in before)

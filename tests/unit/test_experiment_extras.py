@@ -1,0 +1,130 @@
+"""What is asked beside the rates: each the same as asking for it directly."""
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saywhat.config import AuditSettings, OracleSettings
+from saywhat.corpora.files import write_pairs
+from saywhat.evaluation.sensitivity import measure
+from saywhat.experiment import extras
+from saywhat.experiment.stages import Place
+from saywhat.nn.checkpoint import save_model
+from saywhat.oracle import WhiteBox, gibbs_enum
+from saywhat.records import Pair, Target, write_jsonl
+from saywhat.registry import load_chatbot
+from saywhat.rng import derive
+from saywhat.similarity.exact import Exact
+from saywhat.text.normalise import normalise
+from saywhat.text.vocabulary import Vocabulary
+from tests.tiny_oracle import ANTI, QUERIES, WORDS, MakeNetwork, opinionated
+
+SETTINGS = AuditSettings(seed=7)
+POSTS = QUERIES[::11]
+
+
+@pytest.fixture
+def place(make_network: MakeNetwork, tmp_path: Path) -> Place:
+    """Give a chatbot of six words, its corpus and its lists, as the stages leave them."""
+    model = tmp_path / "chatbot" / "model"
+    save_model(
+        opinionated(make_network, 1),
+        Vocabulary(WORDS),
+        model,
+        kind="chatbot",
+        extra={"decoding": ANTI.model_dump()},
+    )
+    made = Place(tmp_path, f"seq2seq:{model}", "tiny")
+    chatbot = load_chatbot(made.spec)
+    replies = chatbot.reply(POSTS)
+    (made.corpus / "targets").mkdir(parents=True)
+    pairs = [Pair(query, reply) for query, reply in zip(POSTS, replies, strict=True)]
+    write_pairs(pairs, made.corpus / "reference.jsonl.xz")
+    said = [Target(text, list="generated", length="1-3") for text in dict.fromkeys(replies)]
+    unsaid = [Target("zebra", list="real", length="1-3"), Target("horse", "generated-seen", "1-3")]
+    write_jsonl([*said, *unsaid], made.corpus / "targets" / "test.jsonl")
+    return made
+
+
+def test_the_checkpoint_of_a_chatbot_of_the_built_in_kind_is_known(tmp_path: Path) -> None:
+    assert Place(tmp_path, "python:bot.py:reply", "x").model is None
+    assert Place(tmp_path, "seq2seq:a/b", "x").model == Path("a/b")
+    built_in = Place(tmp_path, "builtin", "x").model
+    assert built_in is not None
+    assert (built_in / "model.json").exists()
+
+
+def test_the_oracle_finds_what_it_finds_when_called_directly(place: Place, tmp_path: Path) -> None:
+    reachable = [t for t in extras.targets_of(place, "test") if t.list == "generated"][:3]
+    targets = [*reachable, Target("fox fox fox ant", list="real", length="4-6")]
+    made = extras.oracle(place, targets, Exact(), SETTINGS, folder=tmp_path / "oracle")
+    assert place.model is not None
+    box = WhiteBox.load(place.model)
+    chatbot = load_chatbot(place.spec)
+    direct = [
+        gibbs_enum(
+            box,
+            target.text,
+            chatbot.reply,
+            POSTS,
+            similarity=Exact(),
+            settings=OracleSettings(),
+            rng=derive(7, "oracle", target.text),
+        )
+        for target in targets
+    ]
+    for found, wanted, target in zip(made["findings"], direct, targets, strict=True):
+        assert found == {"list": target.list, "length": target.length, **dataclasses.asdict(wanted)}
+    assert any(found.reachable for found in direct)
+    for name in ("asked", "passes", "gradients"):
+        assert made[name] == sum(getattr(found, name) for found in direct)
+    json.dumps(made, allow_nan=False)
+
+
+def test_an_oracle_needs_weights(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"got python:bot\.py:reply"):
+        extras.oracle(
+            Place(tmp_path, "python:bot.py:reply", "x"), [], Exact(), SETTINGS, folder=tmp_path
+        )
+
+
+def test_probes_are_those_of_the_measure_called_directly(place: Place, tmp_path: Path) -> None:
+    posts = extras.some(QUERIES, 12, seed=7)
+    made = extras.probes(place, posts, Exact(), SETTINGS, folder=tmp_path / "probes")
+    chatbot = load_chatbot(place.spec)
+    direct = measure(functools.partial(ask, chatbot), posts, Exact(), seed=7)
+    assert made == dataclasses.asdict(direct)
+    assert made["posts"] == 12
+    # what was bought is not bought again, and the same comes of it
+    assert extras.probes(place, posts, Exact(), SETTINGS, folder=tmp_path / "probes") == made
+    json.dumps(made, allow_nan=False)
+
+
+def ask(chatbot: Any, queries: Any) -> list[str | None]:
+    return list(chatbot.reply(list(queries)))
+
+
+def test_posts_are_drawn_by_hash_without_a_look_at_their_order() -> None:
+    drawn = extras.some(QUERIES, 9, seed=1)
+    assert len(set(drawn)) == 9
+    assert extras.some(QUERIES[::-1], 9, seed=1) == drawn
+    assert extras.some(QUERIES, 9, seed=2) != drawn
+    assert extras.some(QUERIES, 4, seed=1) == drawn[:4], "more posts keep those that there were"
+
+
+def test_keywords_are_words_that_the_chatbot_said(place: Place) -> None:
+    said: list[str] = []
+    targets = extras.keywords(place, per_count=2, seed=1, tell=said.append)
+    replies = [t.text for t in extras.targets_of(place, "test") if t.list == "generated"]
+    words = [set(normalise(reply).split()) for reply in replies]
+    assert targets
+    for target in targets:
+        keywords = set(target.text.split())
+        assert (target.list, target.length) == ("keywords", str(len(keywords)))
+        assert any(keywords <= each for each in words), "some reply held all of them"
+        assert not keywords & {"zebra", "horse"}, "neither real sentences nor those seen"
+    assert extras.keywords(place, per_count=2, seed=1, tell=said.append) == targets
