@@ -39,7 +39,7 @@ def experiment(call: Call) -> None:
         return
     try:
         running.run(call.text("only") or "*")
-    finally:  # of an interrupted experiment there is a page too
+    finally:
         results = document(
             parts,
             running.names(),
@@ -47,7 +47,8 @@ def experiment(call: Call) -> None:
             seeds=settings.experiment.seeds,
             chatbot=settings.experiment.chatbot,
         )
-        _write(results, out)
+        if results["parts"]["finished"]:  # of an interrupted experiment there is a page too
+            _write(results, out)
     if call.output.as_json:
         call.output.document(results)
         return
