@@ -1,20 +1,24 @@
 """The ledger's file: resuming, ``kill -9`` at every stage, ownership, foreign and damaged files."""
 
+import contextlib
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from saywhat.chatbots.known import CountingChatbot, EchoChatbot, FailingChatbot
 from saywhat.errors import BudgetError, CheckpointError, SetupError
 from saywhat.ledger import Answer, Counts, Ledger, Limits
+from saywhat.ledger.file import is_new
 
 BATCH = 4
 
@@ -329,3 +333,24 @@ def test_a_used_up_budget_may_be_raised_on_resume(tmp_path: Path) -> None:
         answers = ledger.chatbot(inner, phase="search").ask(queries, scope="t1")
         assert [answer.cached for answer in answers] == [True] * 5 + [False] * 3
         assert ledger.total() == Counts(asked=8, unique=8, sent=8)
+
+
+def test_a_file_that_is_being_made_is_no_other_programs(path: Path) -> None:
+    made = threading.Thread(target=lambda: Ledger(path).close())
+
+    class Slow(sqlite3.Connection):
+        """Lets another one make the tables between its first question and the next."""
+
+        def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+            if "application_id" not in sql:
+                return super().execute(sql, *rest)
+            answer = super().execute(sql, *rest).fetchone()
+            made.start()
+            made.join(0.5)
+            return super().execute("SELECT ?", answer)
+
+    sqlite3.connect(path).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, factory=Slow)) as db:
+        assert is_new(db, path)
+    made.join()
+    assert Ledger.counts_of(path)["search"].asked == 0

@@ -87,9 +87,13 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def is_new(db: sqlite3.Connection, path: Path) -> bool:
     """Whether the file is empty; refuses what is not a ledger of this schema."""
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    db.execute("BEGIN")  # one moment for all three: another process may be making the tables
+    try:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        db.execute("ROLLBACK")
     if application == version == tables == 0:
         return True
     if application != _APPLICATION_ID:
