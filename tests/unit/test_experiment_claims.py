@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from saywhat.experiment.claims import claims
-from saywhat.experiment.reading import Reading
-from saywhat.experiment.rules import FAILS, HOLDS, UNTESTED
+from saywhat.experiment.results.claims import claims
+from saywhat.experiment.results.reading import Reading
+from saywhat.experiment.results.rules import FAILS, HOLDS, UNTESTED
 from tests.experiment_parts import RAW, REWARD, Made
 
 TRAINING, CANDIDATES, MORE, EASIER, PEOPLE, GAINS, FLUENT, HALF, MOST, ELSEWHERE = range(10)

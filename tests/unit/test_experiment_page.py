@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from saywhat.experiment import page
 from saywhat.experiment.design import ABLATIONS
-from saywhat.experiment.document import document as results_document
-from saywhat.experiment.page_cells import MISSING, find
-from saywhat.experiment.page_text import preset_remarks
+from saywhat.experiment.page.cells import MISSING, find
+from saywhat.experiment.page.text import preset_remarks
 from saywhat.experiment.paper import GAIN, LENGTHS, TABLE_1, TABLE_2
 from saywhat.experiment.parts import Parts
+from saywhat.experiment.results.document import document as results_document
 from saywhat.reports.pages import Section, markdown_page
 from saywhat.reports.table import Table
 from saywhat.reports.visible import visible

@@ -20,9 +20,9 @@ def experiment(call: Call) -> None:
     same command goes on, and several at a time share the work.
     """
     from saywhat.cli.settings import settings_of
-    from saywhat.experiment.document import document
     from saywhat.experiment.evaluations import Settings
     from saywhat.experiment.parts import Parts
+    from saywhat.experiment.results.document import document
     from saywhat.experiment.run import Experiment
     from saywhat.experiment.steps import Steps
 
@@ -60,8 +60,8 @@ def experiment(call: Call) -> None:
 
 
 def _write(results: dict[str, Any], out: Path) -> None:
-    from saywhat.experiment.document import write
     from saywhat.experiment.page import html, markdown
+    from saywhat.experiment.results.document import write
     from saywhat.runs.files import write_atomically
 
     out.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from saywhat.experiment.page_cells import MISSING, Entry, find
+from saywhat.experiment.page.cells import MISSING, Entry, find
 
 LISTS: Final = ("generated", "real")
 RAW: Final = "embedding-average"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from saywhat.experiment.page_cells import (
+from saywhat.experiment.page.cells import (
     MISSING,
     Entry,
     counted_rate,
@@ -14,7 +14,7 @@ from saywhat.experiment.page_cells import (
     number_cell,
     rate_cell,
 )
-from saywhat.experiment.page_lookup import Document, reward, threshold_text
+from saywhat.experiment.page.lookup import Document, reward, threshold_text
 from saywhat.reports.pages import Section
 from saywhat.reports.table import percent, score
 

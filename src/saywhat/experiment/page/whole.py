@@ -7,32 +7,32 @@ are left out, from Markdown always and from HTML where nothing was measured.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from saywhat.experiment import page_beside, page_figures, page_others, page_paper, page_text
+from saywhat.experiment.page import beside, figures, others, paper, text
 from saywhat.reports.pages import Section, html_page, markdown_page
 
 SCHEMA: Final = 1
 TITLE: Final = "The paper's experiment, reproduced"
 _SECTIONS: Final = (
-    page_paper.introduction,
-    page_paper.claims,
-    page_figures.figure_2,
-    page_paper.table_1,
-    page_paper.gains,
-    page_paper.table_2,
-    page_paper.chance,
-    page_beside.comparisons,
-    page_beside.budgets,
-    page_beside.agent,
-    page_beside.oracle,
-    page_beside.keywords,
-    page_others.ablations,
-    page_others.chatbots,
-    page_others.probes,
-    page_beside.queries,
-    page_beside.costs,
-    page_text.differences,
-    page_text.departures,
-    page_text.reproduction,
+    paper.introduction,
+    paper.claims,
+    figures.figure_2,
+    paper.table_1,
+    paper.gains,
+    paper.table_2,
+    paper.chance,
+    beside.comparisons,
+    beside.budgets,
+    beside.agent,
+    beside.oracle,
+    beside.keywords,
+    others.ablations,
+    others.chatbots,
+    others.probes,
+    beside.queries,
+    beside.costs,
+    text.differences,
+    text.departures,
+    text.reproduction,
 )
 
 
@@ -40,7 +40,7 @@ def sections(document: Mapping[str, Any]) -> list[Section]:
     """Give what the page shows, in order.
 
     Args:
-        document: as ``experiment.document.document`` makes it.
+        document: as ``experiment.results.document.document`` makes it.
 
     Raises:
         ValueError: the document is of another schema.

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from saywhat.experiment.pooling import ALL, rounded
-from saywhat.experiment.reading import MAIN, Reading
+from saywhat.experiment.results.pooling import ALL, rounded
+from saywhat.experiment.results.reading import MAIN, Reading
 
 _PHASES: Final = ("reference", "reinforce", "search")
 _COUNTS: Final = ("asked", "unique", "sent")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from saywhat.evaluation.success import THRESHOLDS, threshold_key
-from saywhat.experiment.page_cells import (
+from saywhat.experiment.page.cells import (
     MISSING,
     Entry,
     find,
@@ -13,7 +13,7 @@ from saywhat.experiment.page_cells import (
     null_cells,
     short_rate,
 )
-from saywhat.experiment.page_lookup import LISTS, NULLS, OURS, Document, kind, pooled, similarities
+from saywhat.experiment.page.lookup import LISTS, NULLS, OURS, Document, kind, pooled, similarities
 from saywhat.experiment.paper import FIGURE_2, LENGTHS, TABLE_1
 from saywhat.reports.pages import Figure, Section
 from saywhat.reports.table import Table

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from saywhat.evaluation.statistics import MIN_VALUES, Interval
-from saywhat.experiment.comparing import difference
-from saywhat.experiment.pooling import ALL, hits_over, mean
-from saywhat.experiment.reading import LISTS, MAIN, RAW, Evaluation, Reading
+from saywhat.experiment.results.comparing import difference
+from saywhat.experiment.results.pooling import ALL, hits_over, mean
+from saywhat.experiment.results.reading import LISTS, MAIN, RAW, Evaluation, Reading
 
 HOLDS: Final = "holds"
 FAILS: Final = "does not hold"

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saywhat.evaluation.success import reaches
-from saywhat.experiment.comparing import difference
 from saywhat.experiment.design import ABLATIONS
-from saywhat.experiment.pooling import ends, mean, mean_over, rounded, share
-from saywhat.experiment.reading import LISTS, Evaluation, Reading
+from saywhat.experiment.results.comparing import difference
+from saywhat.experiment.results.pooling import ends, mean, mean_over, rounded, share
+from saywhat.experiment.results.reading import LISTS, Evaluation, Reading
 
 
 def ablations(reading: Reading) -> list[dict[str, Any]]:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from saywhat.experiment import beside, comparing, others
-from saywhat.experiment.ablating import ablations
-from saywhat.experiment.claims import claims
 from saywhat.experiment.parts import Parts
-from saywhat.experiment.pooling import pooled
-from saywhat.experiment.reading import Reading
+from saywhat.experiment.results import beside, comparing, others
+from saywhat.experiment.results.ablating import ablations
+from saywhat.experiment.results.claims import claims
+from saywhat.experiment.results.pooling import pooled
+from saywhat.experiment.results.reading import Reading
 from saywhat.runs.files import write_atomically
 
 SCHEMA: Final = 1

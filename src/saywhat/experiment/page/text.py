@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final
 
-from saywhat.experiment.page_cells import MISSING, Entry, find, made_table
-from saywhat.experiment.page_lookup import RAW, Document
+from saywhat.experiment.page.cells import MISSING, Entry, find, made_table
+from saywhat.experiment.page.lookup import RAW, Document
 from saywhat.experiment.paper import LENGTHS
 from saywhat.reports.pages import Section
 from saywhat.reports.table import count, score

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from saywhat.experiment.design import UNGUIDED
-from saywhat.experiment.page_cells import (
+from saywhat.experiment.page.cells import (
     MISSING,
     Entry,
     find,
@@ -12,7 +12,7 @@ from saywhat.experiment.page_cells import (
     measured_cell,
     null_cells,
 )
-from saywhat.experiment.page_lookup import (
+from saywhat.experiment.page.lookup import (
     LISTS,
     NULLS,
     OURS,

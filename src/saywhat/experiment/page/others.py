@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from saywhat.experiment.design import ABLATIONS
-from saywhat.experiment.page_cells import (
+from saywhat.experiment.page.cells import (
     MISSING,
     Entry,
     counted_rate,
@@ -17,7 +17,7 @@ from saywhat.experiment.page_cells import (
     number_cell,
     rate_cell,
 )
-from saywhat.experiment.page_lookup import LISTS, Document, pooled, reward, threshold_text
+from saywhat.experiment.page.lookup import LISTS, Document, pooled, reward, threshold_text
 from saywhat.reports.pages import Section
 from saywhat.reports.table import percent, score
 
