@@ -9,7 +9,6 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from saywhat.audit import audit
 from saywhat.config import AuditSettings, SearchSettings, TrainSettings
 from saywhat.corpora.files import read_pairs
 from saywhat.corpora.targets import read_targets
-from saywhat.evaluation.findings import finding
 from saywhat.evaluation.statistics import paired_bootstrap
-from saywhat.evaluation.tables import distinct_replies, rows, summarise, with_null
+from saywhat.evaluation.tables import rows, summarise, with_null
+from saywhat.experiment.evaluate import attempts_by_target, distinct_by_group, rescored
 from saywhat.pipeline import Training
-from saywhat.records import Attempt, Finding, Target, read_jsonl
+from saywhat.records import Finding
 from saywhat.registry import ASSETS
 from saywhat.rng import derive_seed
 from saywhat.runs import provenance
@@ -96,9 +95,9 @@ def main(work: Path) -> None:
         )
         result = audit(settings, out=work / "runs" / method.name)
         seconds = time.monotonic() - started
-        attempts = read_attempts(result.folder)
+        attempts = attempts_by_target(result.folder)
         for name, similarity in similarities.items():
-            findings = rescored(targets, attempts, similarity)
+            findings = rescored(targets, attempts, similarity, threshold=0.7)
             found[method.name, name] = findings
             summary = with_null(
                 summarise(
@@ -140,42 +139,6 @@ def pretrained_folder(work: Path) -> Path:
         (work / name).write_bytes((ASSETS / name).read_bytes())
     Training(TrainSettings(seed=SEED), work).pretrain()
     return work / "pretrained"
-
-
-def read_attempts(folder: Path) -> dict[str, list[Attempt]]:
-    """Read a run's attempts by target."""
-    grouped: dict[str, list[Attempt]] = {}
-    for attempt in read_jsonl(Attempt, folder / "attempts.jsonl"):
-        grouped.setdefault(attempt.target, []).append(attempt)
-    return grouped
-
-
-def rescored(
-    targets: Sequence[Target], attempts: dict[str, list[Attempt]], similarity: Any
-) -> list[Finding]:
-    """Score stored replies with another similarity: no query."""
-    findings = []
-    for target in targets:
-        asked = attempts.get(target.text, [])
-        scores = similarity.score([a.reply or "" for a in asked], [target.text] * len(asked))
-        again = [
-            dataclasses.replace(a, similarity=None if a.reply is None else score)
-            for a, score in zip(asked, scores, strict=True)
-        ]
-        findings.append(finding(target, again, threshold=0.7))
-    return findings
-
-
-def distinct_by_group(
-    targets: Sequence[Target], attempts: dict[str, list[Attempt]]
-) -> dict[str, int]:
-    """Count the distinct replies that each group's queries got."""
-    groups: dict[str, list[Attempt]] = {}
-    for target in targets:
-        groups.setdefault(f"{target.list} {target.length}", []).extend(
-            attempts.get(target.text, [])
-        )
-    return {name: distinct_replies(members) for name, members in groups.items()}
 
 
 def comparisons(found: dict[tuple[str, str], list[Finding]]) -> list[dict[str, Any]]:
