@@ -1,4 +1,4 @@
-"""The paper's claims, each with a rule that was fixed before the figures, and what came.
+"""The paper's claims, each with a rule that is the same for every run, and what came.
 
 Scores are the reward's unless a claim says otherwise, and an interval is the 95 % one of the mean
 over targets, seeds averaged. A claim whose parts are missing, or that has too few targets for an
