@@ -8,9 +8,10 @@ import pytest
 
 from saywhat.errors import SetupError
 from saywhat.evaluation.statistics import wilson
-from saywhat.experiment.evaluations import RAW as SELECTOR
+from saywhat.experiment.paper import RAW
+from saywhat.experiment.paper import RAW as SELECTOR
 from saywhat.experiment.results.document import document, write
-from saywhat.experiment.results.reading import RAW, Reading
+from saywhat.experiment.results.reading import Reading
 from saywhat.rng import derive
 from tests.experiment_parts import JUDGE, LENGTHS, REWARD, Made
 

@@ -20,7 +20,8 @@ from saywhat.experiment.evaluate import (
     judged,
     rescored,
 )
-from saywhat.experiment.evaluations import RAW, Evaluations
+from saywhat.experiment.evaluations import Evaluations
+from saywhat.experiment.paper import RAW
 from saywhat.experiment.queries import QueryMeasures
 from saywhat.experiment.stages import Place
 from saywhat.records import Attempt, Finding, Pair, Target, to_json, write_jsonl

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 from saywhat.config import (
     AuditSettings,
@@ -17,6 +17,7 @@ from saywhat.corpora.targets import limit_per_group
 from saywhat.experiment import stages
 from saywhat.experiment.design import Method
 from saywhat.experiment.evaluate import Scales, evaluate
+from saywhat.experiment.paper import LISTS, RAW
 from saywhat.experiment.queries import QueryMeasures
 from saywhat.experiment.stages import Place
 from saywhat.interfaces import Similarity
@@ -24,9 +25,6 @@ from saywhat.records import Target, write_jsonl
 from saywhat.registry import ASSETS
 from saywhat.similarity.make import make_similarity
 from saywhat.similarity.null import null_by_group
-
-RAW: Final = "embedding-average"
-LISTS: Final = ("generated", "real")
 
 
 @final

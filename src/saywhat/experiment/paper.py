@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+LISTS: Final = ("generated", "real")
+"""Its target lists, in the order of every table."""
 LENGTHS: Final = ("1-3", "4-6", "7-10")
+RAW: Final = "embedding-average"
+"""Its similarity."""
 TABLE_1: Final[Mapping[str, tuple[float, float, float]]] = {
     "real-input": (0.439, 0.518, 0.566),
     "pretrained-greedy": (0.446, 0.529, 0.559),

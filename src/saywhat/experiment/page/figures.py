@@ -13,8 +13,8 @@ from saywhat.experiment.page.cells import (
     null_cells,
     short_rate,
 )
-from saywhat.experiment.page.lookup import LISTS, NULLS, OURS, Document, kind, pooled, similarities
-from saywhat.experiment.paper import FIGURE_2, LENGTHS, TABLE_1
+from saywhat.experiment.page.lookup import NULLS, OURS, Document, kind, pooled, similarities
+from saywhat.experiment.paper import FIGURE_2, LENGTHS, LISTS, TABLE_1
 from saywhat.reports.pages import Figure, Section
 from saywhat.reports.table import Table
 

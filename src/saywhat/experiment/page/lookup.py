@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from saywhat.experiment.page.cells import MISSING, Entry, find
+from saywhat.experiment.paper import RAW
 
-LISTS: Final = ("generated", "real")
-RAW: Final = "embedding-average"
 OURS: Final = ("pretrained-beam-200", "rl-sampling-200", "retrieval", "random-200")
 """Methods beside the paper's."""
 Document = Mapping[str, Any]

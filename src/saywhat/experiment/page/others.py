@@ -17,7 +17,8 @@ from saywhat.experiment.page.cells import (
     number_cell,
     rate_cell,
 )
-from saywhat.experiment.page.lookup import LISTS, Document, pooled, reward, threshold_text
+from saywhat.experiment.page.lookup import Document, pooled, reward, threshold_text
+from saywhat.experiment.paper import LISTS
 from saywhat.reports.pages import Section
 from saywhat.reports.table import percent, score
 

@@ -12,18 +12,8 @@ from saywhat.experiment.page.cells import (
     measured_cell,
     null_cells,
 )
-from saywhat.experiment.page.lookup import (
-    LISTS,
-    NULLS,
-    OURS,
-    RAW,
-    Document,
-    kind,
-    pooled,
-    reward,
-    similarities,
-)
-from saywhat.experiment.paper import GAIN, LENGTHS, TABLE_1, TABLE_2
+from saywhat.experiment.page.lookup import NULLS, OURS, Document, kind, pooled, reward, similarities
+from saywhat.experiment.paper import GAIN, LENGTHS, LISTS, RAW, TABLE_1, TABLE_2
 from saywhat.reports.pages import Section
 from saywhat.reports.table import NOT_ESTIMABLE, Table, score
 

@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import Final
 
 from saywhat.experiment.page.cells import MISSING, Entry, find, made_table
-from saywhat.experiment.page.lookup import RAW, Document
-from saywhat.experiment.paper import LENGTHS
+from saywhat.experiment.page.lookup import Document
+from saywhat.experiment.paper import LENGTHS, RAW
 from saywhat.reports.pages import Section
 from saywhat.reports.table import count, score
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from saywhat.evaluation.success import reaches
 from saywhat.experiment.design import ABLATIONS
+from saywhat.experiment.paper import LISTS
 from saywhat.experiment.results.comparing import difference
 from saywhat.experiment.results.pooling import ends, mean, mean_over, rounded, share
-from saywhat.experiment.results.reading import LISTS, Evaluation, Reading
+from saywhat.experiment.results.reading import Evaluation, Reading
 
 
 def ablations(reading: Reading) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ from typing import Any, Final
 from saywhat.evaluation.statistics import bootstrap_mean, wilson
 from saywhat.evaluation.success import reaches, threshold_key
 from saywhat.experiment.design import SEARCHES
+from saywhat.experiment.paper import LISTS
 from saywhat.experiment.results.pooling import BEST, drawing, ends, mean, rounded, share, weighted
-from saywhat.experiment.results.reading import LISTS, MAIN, Evaluation, Reading, Slot
+from saywhat.experiment.results.reading import MAIN, Evaluation, Reading, Slot
 
 _AGENT: Final = "rnn-agent"
 _SHOWN: Final = (BEST, "rl-sampling-200")

@@ -8,10 +8,10 @@ interval, cannot be tested here.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from saywhat.experiment.paper import FIGURE_2, GAIN, LENGTHS
+from saywhat.experiment.paper import FIGURE_2, GAIN, LENGTHS, LISTS, RAW
 from saywhat.experiment.results.comparing import REAL_INPUT, easier, gains
 from saywhat.experiment.results.pooling import BEST, hits_over, mean
-from saywhat.experiment.results.reading import LISTS, MAIN, RAW, Reading
+from saywhat.experiment.results.reading import MAIN, Reading
 from saywhat.experiment.results.rules import (
     FAILS,
     HOLDS,

@@ -15,7 +15,7 @@ from saywhat.evaluation.statistics import (
     paired_bootstrap,
 )
 from saywhat.evaluation.success import reaches
-from saywhat.experiment.paper import GAIN
+from saywhat.experiment.paper import GAIN, LISTS, RAW
 from saywhat.experiment.results.pooling import (
     ALL,
     BEST,
@@ -30,7 +30,7 @@ from saywhat.experiment.results.pooling import (
     point,
     rounded,
 )
-from saywhat.experiment.results.reading import LISTS, MAIN, RAW, Evaluation, Reading
+from saywhat.experiment.results.reading import MAIN, Evaluation, Reading
 
 REAL_INPUT: Final = "real-input"
 _FIGURE_2: Final = (REAL_INPUT, "pretrained-greedy", "rl-greedy", "rl-beam-50", BEST)

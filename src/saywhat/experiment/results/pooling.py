@@ -15,7 +15,8 @@ from jaxtyping import Float64
 from saywhat.evaluation.bands import Band, seed_band, threshold_hits
 from saywhat.evaluation.statistics import Interval, bootstrap_mean, wilson
 from saywhat.evaluation.success import THRESHOLDS, reaches, threshold_key
-from saywhat.experiment.results.reading import LISTS, Evaluation, Reading, Slot
+from saywhat.experiment.paper import LISTS
+from saywhat.experiment.results.reading import Evaluation, Reading, Slot
 from saywhat.rng import derive_seed
 
 ALL: Final = "all"

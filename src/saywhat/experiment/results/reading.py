@@ -11,12 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, final
 
 from saywhat.errors import SetupError
+from saywhat.experiment.paper import LISTS
 from saywhat.experiment.parts import Parts
 
-LISTS: Final = ("generated", "real")
-"""The lists that evaluations have, in the order of every table."""
-RAW: Final = "embedding-average"
-"""The paper's similarity."""
 MAIN: Final = "main"
 """The folder of the main chatbot, in the names of parts."""
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from saywhat.evaluation.statistics import MIN_VALUES, Interval
+from saywhat.experiment.paper import LISTS, RAW
 from saywhat.experiment.results.comparing import difference
 from saywhat.experiment.results.pooling import ALL, hits_over, mean
-from saywhat.experiment.results.reading import LISTS, MAIN, RAW, Evaluation, Reading
+from saywhat.experiment.results.reading import MAIN, Evaluation, Reading
 
 HOLDS: Final = "holds"
 FAILS: Final = "does not hold"
