@@ -9,7 +9,6 @@ import pytest
 from saywhat.errors import SetupError
 from saywhat.evaluation.statistics import wilson
 from saywhat.experiment.paper import RAW
-from saywhat.experiment.paper import RAW as SELECTOR
 from saywhat.experiment.results.document import document, write
 from saywhat.experiment.results.reading import Reading
 from saywhat.rng import derive
@@ -39,10 +38,6 @@ def made(tmp_path: Path) -> Made:
     found = Made(tmp_path)
     found.collect()
     return found
-
-
-def test_the_papers_similarity_is_the_one_that_evaluations_add() -> None:
-    assert RAW == SELECTOR
 
 
 def test_targets_follow_from_the_order_and_the_sizes_of_the_lists(made: Made) -> None:
