@@ -20,10 +20,10 @@ from saywhat.chatbots.parlai_dictionary import PERSON, ParlaiDictionary
 from saywhat.chatbots.parlai_options import ParlaiOptions, check_followed, read_options
 from saywhat.config import ConnectionSettings, ModelSettings
 from saywhat.errors import CheckpointError
-from saywhat.nn.decoding import BLOCK
 from saywhat.nn.parlai import ParlaiSeq2Seq, ParlaiShape
 from saywhat.nn.parlai_checkpoint import build, check_shared, is_legacy, read_states
 from saywhat.nn.parlai_decoding import BeamRule, beam, greedy
+from saywhat.nn.steppers import BLOCK
 from saywhat.runs.files import file_hash
 from saywhat.text.vocabulary import BOS, EOS, PAD
 

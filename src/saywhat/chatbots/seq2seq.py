@@ -1,8 +1,8 @@
 """A chatbot that is an encoder-decoder: the built-in one, and what ``train-chatbot`` makes.
 
-The same query gets the same reply whatever else is in the batch: rows are computed in tiles of a
-fixed number of rows and a width that depends on the query alone, so that the matrix kernels, whose
-rounding depends on the shape, are always the same.
+The same query gets the same reply whatever else is in the batch: rows are computed in multiples of
+a block, for which the matrix kernels round a row alike, and at a width that depends on the query
+alone.
 
 At a temperature above 0 it draws its replies, and a query gets another one each time it is asked:
 the n-th query that this object is asked is answered with the n-th of a fixed series of random
@@ -25,12 +25,12 @@ from saywhat.config import ConnectionSettings, DecodingSettings, ModelSettings
 from saywhat.nn.chatbot_checkpoint import ALWAYS, decoding_settings, load_chatbot
 from saywhat.nn.decoding import greedy, sample_at
 from saywhat.nn.encoder_decoder import EncoderDecoder, Variational
-from saywhat.nn.steppers import AntiLanguageModel
+from saywhat.nn.steppers import BLOCK, AntiLanguageModel
 from saywhat.registry import ASSETS
 from saywhat.rng import derive
 from saywhat.text.vocabulary import EOS, Vocabulary
 
-_TILE: Final = 128
+_TILE: Final = 512  # rows computed together, which bounds the memory
 _WIDTH_STEP: Final = 8
 _CODE: Final = "seq2seq-2"  # part of the fingerprint: new whenever this code may reply otherwise
 
@@ -114,7 +114,7 @@ class Seq2SeqChatbot:
         for width, rows in widths.items():
             for start in range(0, len(rows), _TILE):
                 tile = rows[start : start + _TILE]
-                turns = [sources[i] for i in tile] + [[EOS]] * (_TILE - len(tile))
+                turns = [sources[i] for i in tile] + [[EOS]] * (-len(tile) % BLOCK)
                 numbers = [self._answered + i for i in tile]
                 for index, ids in zip(tile, self._reply_tile(turns, width, numbers), strict=False):
                     replies[index] = self._vocabulary.decode(ids)
@@ -129,13 +129,13 @@ class Seq2SeqChatbot:
         self, turns: list[list[int]], width: int, numbers: list[int]
     ) -> list[list[int]]:
         """Give the ids of a reply to each query; ``numbers`` says when each was asked."""
-        settings, model = self._decoding, self._model
+        settings, model, count = self._decoding, self._model, len(turns)
         before = [token for turn in self._context for token in turn]
         memory = model.encode(model.pad([before + turn for turn in turns], width=width))
-        points = torch.zeros(_TILE, 0)
+        points = torch.zeros(count, 0)
         if settings.temperature > 0:
             latent = model.latent if isinstance(model, Variational) else 0
-            noise, points = self._random(numbers, latent)
+            noise, points = self._random(numbers, count, latent)
             if isinstance(model, Variational):
                 memory = model.draw(memory, noise)
         stepper = AntiLanguageModel(
@@ -149,16 +149,16 @@ class Seq2SeqChatbot:
         if settings.temperature > 0:
             ids = sample_at(stepper, points, temperature=settings.temperature)
         else:
-            ids = greedy(stepper, _TILE, max_tokens=settings.max_reply_tokens)
+            ids = greedy(stepper, count, max_tokens=settings.max_reply_tokens)
         rows: list[list[int]] = ids.tolist()
         return rows
 
     def _random(
-        self, numbers: list[int], latent: int
+        self, numbers: list[int], count: int, latent: int
     ) -> tuple[Float[Tensor, "rows latent"], Float[Tensor, "rows time"]]:
-        """Give each row's normal noise and points in [0, 1); those of rows to spare are 0."""
-        noise = torch.zeros(_TILE, latent)
-        points = torch.zeros(_TILE, self._decoding.max_reply_tokens, dtype=torch.float64)
+        """Give ``count`` rows' normal noise and points in [0, 1); those of rows to spare are 0."""
+        noise = torch.zeros(count, latent)
+        points = torch.zeros(count, self._decoding.max_reply_tokens, dtype=torch.float64)
         for row, number in enumerate(numbers):
             rng = derive(self._decoding.seed, "reply", number)
             noise[row] = torch.tensor([rng.gauss(0.0, 1.0) for _ in range(latent)])

@@ -7,19 +7,14 @@ written and at most ``max_tokens``; a row that is as long as that is given the e
 
 import dataclasses
 from collections.abc import Callable
-from typing import Final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from saywhat.nn.steppers import NEVER, Stepper, ban
+from saywhat.nn.steppers import BLOCK, NEVER, Stepper, ban
 from saywhat.text.vocabulary import BOS, EOS, PAD
-
-# Rows are computed in multiples of this many: the matrix kernels then round a row alike in any
-# company (measured with MKL), so what a row gets does not depend on which others are done
-BLOCK: Final = 16
 
 
 @torch.no_grad()
