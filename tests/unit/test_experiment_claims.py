@@ -154,6 +154,13 @@ def test_missing_parts_leave_a_claim_open_and_are_named(made: Made) -> None:
     assert found["figure"] == "not measured yet: evaluate/main/seed-1/pretrained-greedy"
 
 
+def test_a_method_that_is_no_part_leaves_a_claim_open(made: Made) -> None:
+    made.evaluate("rl-greedy", level(0.6, 0.6))
+    found = verdicts(made)[TRAINING]
+    assert found["verdict"] == UNTESTED
+    assert found["figure"] == "pretrained-greedy is no part of this experiment"
+
+
 def test_without_any_part_every_claim_is_open(tmp_path: Path) -> None:
     found = verdicts(Made(tmp_path), ["collect/main"])
     assert [claim["verdict"] for claim in found] == [UNTESTED] * 10

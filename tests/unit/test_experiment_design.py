@@ -10,7 +10,16 @@ from saywhat import registry
 from saywhat.config import ChatbotSettings, ExperimentSettings, TrainSettings
 from saywhat.errors import UnknownNameError
 from saywhat.experiment import design
-from saywhat.experiment.design import ABLATIONS, Method, ablated, ablations, other_chatbot
+from saywhat.experiment.design import (
+    ABLATIONS,
+    GUIDED,
+    UNGUIDED,
+    Method,
+    ablated,
+    ablations,
+    chosen,
+    other_chatbot,
+)
 
 STEPS = 77
 TRAIN = TrainSettings(seed=5)
@@ -81,6 +90,15 @@ def test_ablations_are_those_that_the_settings_name_in_their_order() -> None:
     assert list(ablations(some)) == ["no-kl", "baseline"]
     without = ablations(ExperimentSettings(judge="none"))
     assert ABLATIONS.keys() - without.keys() == {"judge-reward"}
+
+
+def test_methods_are_those_that_the_settings_name_in_our_order() -> None:
+    assert chosen(ExperimentSettings(), GUIDED) == list(GUIDED)
+    some = ExperimentSettings(methods=("rl-greedy", "retrieval", "pretrained-greedy"))
+    assert [each.name for each in chosen(some, GUIDED)] == ["pretrained-greedy", "rl-greedy"]
+    assert [each.name for each in chosen(some, UNGUIDED)] == ["retrieval"]
+    with pytest.raises(UnknownNameError, match=r"'rl-gredy'.*Did you mean 'rl-greedy'.*retrieval"):
+        chosen(ExperimentSettings(methods=("rl-gredy",)), UNGUIDED)
 
 
 def test_an_unknown_ablation_is_refused_with_what_there_is() -> None:

@@ -16,6 +16,7 @@ from tests.experiment_parts import JUDGE, LENGTHS, REWARD, Made
 
 LOW = [0.2] * 12
 HIGH = [0.4] * 6 + [0.8] * 6
+CHANCE = {"null_mean": 0.4, "generic_best": 0.5}
 
 
 def made_of(made: Made, names: list[str] | None = None, **changes: Any) -> dict[str, Any]:
@@ -198,11 +199,13 @@ def test_ablations_are_against_the_same_search_of_the_baseline(tmp_path: Path) -
         "baseline", "no-rl", "judge-reward",
     ]  # fmt: skip
     assert first["methods"]["rl-greedy"]["list"]["real"] == {
-        "mean": 0.5, "difference": None, "ci95": None, "success": 0.0,
+        "mean": 0.5, "mean_ci95": [0.5, 0.5], "difference": None, "ci95": None,
+        "targets": 6, "success": 0.0, **CHANCE,
         "judge": {"mean": 0.3, "difference": None, "ci95": None},
     }  # fmt: skip
     assert untrained["methods"]["pretrained-greedy"]["list"]["real"] == {
-        "mean": 0.75, "difference": 0.25, "ci95": [0.25, 0.25], "success": 1.0,
+        "mean": 0.75, "mean_ci95": [0.75, 0.75], "difference": 0.25, "ci95": [0.25, 0.25],
+        "targets": 6, "success": 1.0, **CHANCE,
         "judge": {"mean": 0.2, "difference": -0.1, "ci95": [-0.1, -0.1]},
     }  # fmt: skip
     assert judged["methods"]["rl-greedy"]["list"]["real"]["judge"] is None  # it was the reward
@@ -258,7 +261,30 @@ def test_without_a_part_the_document_is_empty_and_says_what_is_missing(tmp_path:
     assert found["parts"] == {"total": 3, "finished": 0, "missing": names}
     assert found["oracle"] is found["threshold"] is None
     lists = [value for value in found.values() if isinstance(value, list)]
-    assert [value for value in lists if value] == [[1, 2], found["claims"]]
+    assert [value for value in lists if value] == [[1, 2], ["rl-greedy"], found["claims"]]
+
+
+def test_the_command_holds_what_is_not_the_presets(made: Made) -> None:
+    changes = ["experiment.corpus=my talks.jsonl", "experiment.seeds=[4]"]
+    assert made_of(made, changes=changes)["command"] == (
+        "saywhat experiment tiny --set 'experiment.corpus=my talks.jsonl' "
+        "--set 'experiment.seeds=[4]'"
+    )
+
+
+def test_corpus_vectors_and_packages_are_those_that_the_parts_recorded(made: Made) -> None:
+    found = made_of(made)
+    assert (found["corpus"], found["vectors"], found["provenance"]["packages"]) == (None, None, {})
+    made.evaluate("rl-greedy", LOW)
+    path = made.folder / "collect/main.json"
+    record = json.loads(path.read_text())
+    record |= {"settings": {"corpus": "talks.jsonl"}, "packages": {"torch": "2.13.0", "a": "1"}}
+    path.write_text(json.dumps(record))
+    path = made.folder / "evaluate/main/seed-1/rl-greedy.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "packages": {"torch": "2.14.0"}}))
+    found = made_of(made)
+    assert (found["corpus"], found["vectors"]) == ("talks.jsonl", "glove-6b-50d")
+    assert found["provenance"]["packages"] == {"a": "1", "torch": "2.13.0 or 2.14.0"}
 
 
 def test_any_part_alone_makes_a_document(tmp_path: Path) -> None:

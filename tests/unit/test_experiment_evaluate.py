@@ -7,7 +7,7 @@ from typing import Any, final
 
 import pytest
 
-from saywhat.config import AuditSettings
+from saywhat.config import AuditSettings, SimilaritySettings
 from saywhat.errors import InconclusiveError
 from saywhat.experiment import evaluations
 from saywhat.experiment.design import Method
@@ -291,21 +291,31 @@ def test_held_out_targets_are_those_of_the_two_lists(place: Place, measured: Eva
 def test_the_null_of_each_group_is_that_of_its_whole_list(
     place: Place, measured: Evaluations
 ) -> None:
-    found = measured.scales_of(place)
+    exact = SimilaritySettings(name="exact")
+    found = measured.scales_of(place, "test", [GOOD], exact)
     replies = ["good day", "what?"]
     assert found.nulls == {
         "exact": null_by_group(Exact(), TARGETS, replies=replies, seed=1),
         RAW: null_by_group(Contains(), TARGETS, replies=replies, seed=1),
     }
     assert list(found.selectors) == ["exact", RAW], "the reward first, then the paper's"
-    assert measured.scales_of(place) is found
+    assert measured.scales_of(place, "test", TARGETS, exact) is found
+    other = measured.scales_of(place, "validation", [SEE], exact)
+    assert other.nulls["exact"] == null_by_group(Exact(), [SEE], replies=replies, seed=1)
 
 
 def test_keywords_are_scored_by_their_similarity_alone(place: Place, measured: Evaluations) -> None:
     settings = AuditSettings.model_validate({"similarity": {"name": "contains", "threshold": 1.0}})
-    found = measured.scales_of(place, settings.similarity)
+    words = [
+        Target("good", list="keywords", length="1"),
+        Target("day", list="keywords", length="1"),
+    ]
+    found = measured.scales_of(place, "", words, settings.similarity)
     assert (list(found.selectors), dict(found.judges)) == (["contains"], {})
-    assert found.nulls == {"contains": {}}
+    # half of the known replies hold either word; "good day", said always, holds both
+    (null,) = found.nulls["contains"].values()
+    assert null.mean == pytest.approx(0.5, abs=0.05)
+    assert [reply.mean for reply in null.generic] == [1.0, 0.0]
 
 
 def test_what_an_evaluation_asks_and_where_it_leaves_it(

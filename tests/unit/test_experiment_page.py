@@ -11,7 +11,7 @@ import pytest
 from typing_extensions import override
 
 from saywhat.experiment import page
-from saywhat.experiment.design import ABLATIONS
+from saywhat.experiment.design import ABLATIONS, GUIDED, UNGUIDED
 from saywhat.experiment.page.cells import MISSING, find
 from saywhat.experiment.page.text import preset_remarks
 from saywhat.experiment.paper import GAIN, LENGTHS, TABLE_1, TABLE_2
@@ -97,7 +97,9 @@ def _curve(method: str, similarity: str, name: str, length: str) -> Any:
 
 def _empty() -> dict[str, Any]:
     """The document of an experiment of which nothing is finished."""
-    names = ["collect/main", "reinforce/main/seed-2", "human/main"]
+    methods = (each.name for each in (*UNGUIDED, *GUIDED))
+    tests = [f"evaluate/main/seed-1/{method}" for method in methods]
+    names = ["collect/main", "reinforce/main/seed-2", "human/main", *tests]
     seeds = [1, 2, 3]
     return results_document(
         Parts(Path("nowhere")), names, preset="small", seeds=seeds, chatbot="builtin"
@@ -108,6 +110,7 @@ def _ablation(name: str, ends: Sequence[float] | None) -> dict[str, Any]:
     cell = {
         "mean": 0.4, "difference": None if ends is None else sum(ends) / 2, "ci95": ends,
         "success": 0.5, "judge": {"mean": 0.3, "difference": 0.01, "ci95": [-0.01, 0.03]},
+        "targets": 150, "mean_ci95": [0.38, 0.42], "null_mean": 0.021, "generic_best": 0.117,
     }  # fmt: skip
     return {
         "name": name, "why": ABLATIONS[name].why, "steps": 200, "validation_similarity": 0.41,
@@ -284,6 +287,27 @@ def test_the_explanation_counts_from_the_document(full: dict[str, Any]) -> None:
     assert "1-3 words: +21.9%, below the paper's +41.5%" in text
 
 
+def test_the_explanation_is_of_the_runs_own_data(full: dict[str, Any]) -> None:
+    def said(**changes: Any) -> str:
+        return " ".join(_section({**full, **changes}, "Where our numbers").paragraphs)
+
+    ours = said(corpus="chitchat", vectors="glove-6b-50d")
+    assert "from chitchat, conversations between people" in ours
+    assert "ours GloVe vectors of 50" in ours
+    assert "The built-in chatbot is decoded against generic replies" in ours
+    theirs = said(corpus="/data/me/talks.jsonl", vectors="own.bin", chatbot="openai:http://x#m")
+    assert "real targets come from talks.jsonl." in theirs
+    assert "ours the vectors of own.bin." in theirs
+    assert not [word for word in ("chitchat", "GloVe", "built-in", "/data") if word in theirs]
+    assert f"tweets. Ours: {MISSING}." in said(corpus=None)
+
+
+def test_methods_that_are_no_part_have_no_rows() -> None:
+    document = {**_empty(), "methods": ["rl-greedy"]}
+    rows = _table(document, "Table 1", "Average similarity, real targets, by the paper's").rows
+    assert {row[0] for row in rows} == set(TABLE_1), "the paper's have theirs beside"
+
+
 def test_the_presets_own_remarks_are_its_departures() -> None:
     remarks = {key: (value, remark) for key, value, remark in preset_remarks()}
     assert remarks["train.reinforce.samples"] == (
@@ -297,7 +321,7 @@ def test_what_is_missing_reads_so_and_never_as_nothing() -> None:
     document = _empty()
     text = page.markdown(document)
     assert text.count(MISSING) > 300
-    assert "0 of 3 parts are finished; 3 are missing." in text
+    assert "0 of 12 parts are finished; 12 are missing." in text
     assert "| reinforce/main | seed-2 | 1 |" in text
     for section in page.sections(document):
         for table in section.tables if section.title != DEPARTURES else ():

@@ -90,7 +90,8 @@ def test_a_part_is_done_once_and_reads_back_as_it_was_given(tmp_path: Path) -> N
     assert record is not None
     assert (record["schema"], record["part"]) == (SCHEMA, "kind/one")
     assert set(record) == {
-        "schema", "part", "seconds", "commit", "dirty", "hardware", "date", "settings", "outcome",
+        "schema", "part", "seconds", "commit", "dirty", "hardware", "packages", "date", "settings",
+        "outcome",
     }  # fmt: skip
     again.check("kind/one", SETTINGS)  # a tuple is no other list
     assert again.outcome("kind/two") is None

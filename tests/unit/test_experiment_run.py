@@ -71,10 +71,13 @@ class Plan:
     def run(self, only: str = "*") -> list[str]:
         """Run it, and give what was done."""
         self.done.clear()
+        self.experiment().run(only)
+        return list(self.done)
+
+    def experiment(self) -> Experiment:
         steps = Steps(tiny(), self.folder)
         vars(steps).update(all=self.all, check=self.check)
-        Experiment(steps, self.parts, tell=self.said.append).run(only)
-        return list(self.done)
+        return Experiment(steps, self.parts, tell=self.said.append)
 
     def lose(self, *names: str) -> None:
         for name in names:
@@ -99,6 +102,13 @@ def test_only_does_what_is_needed_first_and_no_more(plan: Plan) -> None:
     assert plan.run("train/*") == ["chatbot/x", "collect/x", "train/x"]
     assert plan.run("judge/x") == ["judge/x"]
     assert plan.run("judge/*") == ["judge/y"]
+
+
+def test_parts_are_named_with_what_they_need(plan: Plan) -> None:
+    assert plan.experiment().names("train/*") == ["chatbot/x", "collect/x", "train/x"]
+    assert plan.experiment().names() == list(NEEDS)
+    with pytest.raises(SetupError, match="'jugde/"):
+        plan.experiment().names("jugde/*")
 
 
 def test_a_pattern_that_fits_nothing_says_which_parts_there_are(plan: Plan) -> None:

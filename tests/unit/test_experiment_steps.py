@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from saywhat.config import ReinforceSettings
+from saywhat.errors import SetupError
 from saywhat.experiment import evaluations, extras, stages
 from saywhat.experiment import steps as steps_module
 from saywhat.experiment.binding import plain
+from saywhat.experiment.steps import Steps
 from tests.tiny_experiment import steps_of, tiny
 
 OTHERS: tuple[str, ...] = ("sampling", "hred")
@@ -216,3 +218,23 @@ def test_plain_settings_leave_out_what_changes_no_outcome() -> None:
     assert set(plain(ReinforceSettings(), "kl", "steps")) == {"kl", "steps"}
     assert not {"limits", "connection"} & set(plain(tiny().audit))
     assert {"search", "similarity"} <= set(plain(tiny().audit))
+
+
+def test_methods_that_the_settings_do_not_name_are_left_out() -> None:
+    names = steps_of(tiny(experiment__methods=["rl-greedy", "retrieval"]))
+    assert [name for name in names if name.startswith("evaluate/main/seed-1/")] == [
+        "evaluate/main/seed-1/retrieval",
+        "evaluate/main/seed-1/rl-greedy",
+    ]
+
+
+def test_a_judge_that_is_not_installed_is_told_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(settings: Any) -> None:
+        raise SetupError(f"{settings.name} needs the package x.")
+
+    monkeypatch.setattr(steps_module, "similarity_of", missing)
+    with pytest.raises(SetupError, match=r"sentence-encoder needs .* --set experiment\.judge=none"):
+        Steps(tiny(experiment__judge="sentence-encoder"), Path()).check()
+    Steps(tiny(experiment__judge="none"), Path()).check()

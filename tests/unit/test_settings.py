@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from saywhat.cli.flags import Given
-from saywhat.cli.settings import PRESETS, SettingsFile, preset_names, resolve, schema
+from saywhat.cli.settings import PRESETS, SettingsFile, changes, preset_names, resolve, schema
 from saywhat.config import LimitSettings, Section
 from saywhat.errors import SetupError, UnknownNameError
 from saywhat.experiment.evaluations import Settings
@@ -291,8 +291,8 @@ def test_the_papers_experiment_is_the_paper_alone() -> None:
     steps = Steps(Settings(made.experiment, made.audit, made.train, made.chatbot_training), Path())
     kinds = {step.name.partition("/")[0] for step in steps.all()}
     assert kinds == {"chatbot", "collect", "evaluate", "pretrain", "reinforce", "human"}
-    evaluated = {step.name.rpartition("/")[2] for step in steps.all()}
-    assert evaluated >= set(TABLE_1)
+    names = [step.name for step in steps.all() if step.name.startswith("evaluate/")]
+    assert [name.rpartition("/")[2] for name in names] == list(TABLE_1)
 
 
 def _plain(value: object) -> object:
@@ -316,6 +316,48 @@ def test_the_papers_preset_leaves_nothing_to_our_defaults() -> None:
                 assert re.search(rf"^ +{key}:", own, re.MULTILINE), (
                     f"{section}: {name}.{key} is not set"
                 )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "twice"),
+    [
+        ("seeds", "[1, 2, 1]", "1"),
+        ("others", '["gru", "gru"]', "gru"),
+        ("methods", '["rl-greedy", "rl-greedy"]', "rl-greedy"),
+    ],
+)
+def test_what_is_named_twice_is_told(key: str, value: str, twice: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        resolve("experiment", environment={}, flags={}, assignments=[f"{key}={value}"])
+    assert f"experiment.{key}: expected each one once, not {twice} twice; got [" in str(
+        caught.value
+    )
+
+
+def test_changes_are_all_that_is_not_the_presets_from_wherever_it_came(tmp_path: Path) -> None:
+    path = _file(tmp_path, "experiment: {seeds: [4]}")
+    made = resolve(
+        "experiment",
+        preset="paper-2019",
+        config=path,
+        environment={"SAYWHAT_AUDIT__LIMITS__QUERIES": "9"},
+        flags={},
+        assignments=[
+            "chatbot_training.embeddings=null",
+            "experiment.chatbot=openai:https://me:pw@host/v1#m",
+            "experiment.per_group=null",
+        ],
+    )
+    assert changes(made, "paper-2019") == [
+        "audit.limits.queries=9",
+        "chatbot_training.embeddings=null",
+        "experiment.chatbot=openai:https://***@host/v1#m",
+        "experiment.seeds=[4]",
+    ]
+    plain = changes(made, "paper-2019")
+    again = resolve("experiment", preset="paper-2019", environment={}, flags={}, assignments=plain)
+    assert again.experiment.seeds == (4,)
+    assert again.chatbot_training == made.chatbot_training
 
 
 def test_the_schema_is_current() -> None:

@@ -1,6 +1,7 @@
 """``saywhat experiment``: the paper's experiment, part by part."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,6 @@ from saywhat.cli.flags import Argument, Call, Given
 
 if TYPE_CHECKING:
     from saywhat.experiment.parts import Parts
-    from saywhat.experiment.run import Experiment
 
 PRESET = Argument("PRESET", "Settings to run with (saywhat list presets).")
 
@@ -19,7 +19,7 @@ def experiment(call: Call) -> None:
     From a chatbot to the paper's figure and tables beside one's own. Each part is done once; the
     same command goes on, and several at a time share the work.
     """
-    from saywhat.cli.settings import settings_of
+    from saywhat.cli.settings import changes, settings_of
     from saywhat.experiment.evaluations import Settings
     from saywhat.experiment.parts import Parts
     from saywhat.experiment.results.document import document
@@ -34,11 +34,12 @@ def experiment(call: Call) -> None:
     running = Experiment(
         Steps(settings, out / "work", tell=call.output.talk), parts, tell=call.output.talk
     )
+    only = call.text("only") or "*"
     if "dry-run" in call.switches:
-        _list(call, running, parts)
+        _list(call, running.names(only), parts)
         return
     try:
-        running.run(call.text("only") or "*")
+        running.run(only)
     finally:
         results = document(
             parts,
@@ -46,6 +47,7 @@ def experiment(call: Call) -> None:
             preset=call.argument,
             seeds=settings.experiment.seeds,
             chatbot=settings.experiment.chatbot,
+            changes=changes(made, call.argument),
         )
         if results["parts"]["finished"]:  # of an interrupted experiment there is a page too
             _write(results, out)
@@ -70,9 +72,9 @@ def _write(results: dict[str, Any], out: Path) -> None:
     write_atomically(out / "page.md", markdown(results).encode())
 
 
-def _list(call: Call, running: "Experiment", parts: "Parts") -> None:
-    """Say which parts there are, and which are finished."""
-    states = {name: parts.outcome(name) is not None for name in running.names()}
+def _list(call: Call, names: Iterable[str], parts: "Parts") -> None:
+    """Say which of these parts are finished."""
+    states = {name: parts.outcome(name) is not None for name in names}
     if call.output.as_json:
         call.output.document({"parts": [{"part": n, "finished": f} for n, f in states.items()]})
         return

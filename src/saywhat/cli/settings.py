@@ -28,6 +28,7 @@ from saywhat.config import (
 from saywhat.config.yaml_files import YamlFile, read_yaml
 from saywhat.errors import SetupError, UnknownNameError
 from saywhat.registry import ASSETS
+from saywhat.runs.provenance import masked
 
 DEFAULT_FILE: Final = "saywhat.yaml"
 PRESETS: Final = ASSETS.with_name("presets")
@@ -107,6 +108,31 @@ def resolve(
     gathered.add_texts((k, g) for k, g in flags.items() if not g.from_environment)
     gathered.add_assignments(assignments)
     return gathered.validated()
+
+
+def changes(settings: SettingsFile, preset: str) -> list[str]:
+    """Give the settings that are not a preset's, each as ``--set`` takes it.
+
+    Whatever file, variable or flag they came from. What looks like a credential is hidden.
+    """
+    plain = resolve("experiment", preset=preset, environment={}, flags={}).model_dump(mode="json")
+    given = settings.model_dump(mode="json")
+    return [masked(f"{key}={_text(value)}") for key, value in _changed(plain, given, "")]
+
+
+def _changed(
+    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str
+) -> Iterable[tuple[str, Any]]:
+    for name in {**before, **after}:  # a key may be left out where it is null
+        old, value, key = before.get(name), after.get(name), f"{prefix}{name}"
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            yield from _changed(old, value, f"{key}.")
+        elif value != old:
+            yield key, value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def preset_names() -> dict[str, str]:

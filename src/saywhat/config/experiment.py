@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from saywhat.config.section import Section
 
@@ -20,6 +21,8 @@ class ExperimentSettings(Section):
     """Seeds of the generator; the first one also draws the lists and trains the chatbots."""
     per_group: int | None = Field(default=None, ge=1)
     """Test targets of each list and length; ``null`` is all."""
+    methods: tuple[str, ...] | None = None
+    """Names of the methods that the test lists are tried with; ``null`` is all of them."""
     others: tuple[Literal["gru", "transformer", "hred", "vhred", "sampling"], ...] = (
         "gru",
         "transformer",
@@ -58,3 +61,13 @@ class ExperimentSettings(Section):
     """Targets of one, of two and of three keywords each."""
     judge: Literal["sentence-encoder", "none"] = "sentence-encoder"
     """Similarity that was never a reward."""
+
+    @field_validator("seeds", "methods", "others", "ablations", "budgets")
+    @classmethod
+    def _each_once(cls, values: tuple[object, ...] | None) -> tuple[object, ...] | None:
+        twice = sorted({str(each) for each in values or () if (values or ()).count(each) > 1})
+        if twice:
+            raise PydanticCustomError(
+                "twice", f"Input should be each one once, not {', '.join(twice)} twice"
+            )
+        return values

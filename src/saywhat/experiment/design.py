@@ -76,6 +76,19 @@ UNTRAINED: Final = (
 """The same without REINFORCE: the ablation ``no-rl``."""
 
 
+def chosen(settings: ExperimentSettings, known: Sequence[Method]) -> list[Method]:
+    """Give those of the known methods that the settings name, in the order in which they are known.
+
+    Raises:
+        UnknownNameError: there is none of a name, neither here nor in the other row.
+    """
+    wanted, names = settings.methods, [each.name for each in (*UNGUIDED, *GUIDED)]
+    for name in wanted or ():
+        if name not in names:
+            raise UnknownNameError("method", name, names)
+    return [each for each in known if wanted is None or each.name in wanted]
+
+
 def agent(budgets: Sequence[int]) -> Method:
     """Give the language model that is retrained for each target (Section 3.2), with the most."""
     return Method(f"rnn-agent-{max(budgets)}", "rnn-agent", max(budgets))

@@ -239,7 +239,7 @@ def examples(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 def _null(nulls: Mapping[str, NullScores], row: Mapping[str, Any]) -> dict[str, float | None]:
     """Give the null of a row's group, and what the best of the most frequent replies scores."""
     null = nulls.get(f"{row['list']} {row['length']}".strip())
-    if null is None:  # keyword targets, whose words are of no group that was measured
+    if null is None:
         return {"null_mean": None, "generic_best": None}
     means = [reply.mean for reply in null.generic if reply.mean is not None]
     return {"null_mean": null.mean, "generic_best": max(means, default=None)}

@@ -48,7 +48,7 @@ class Evaluations:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._scales: dict[tuple[str, str], Scales] = {}
+        self._scales: dict[tuple[str, str, str], Scales] = {}
 
     def evaluate(
         self,
@@ -59,6 +59,7 @@ class Evaluations:
         targets: Sequence[Target],
         folder: Path,
         *,
+        listed: str = "test",
         settings: AuditSettings | None = None,
     ) -> dict[str, Any]:
         """Evaluate a method.
@@ -70,27 +71,29 @@ class Evaluations:
             seed: of the search.
             targets: what it shall say.
             folder: the run folder.
+            listed: the list that the targets are of, over which the null is; ``""`` for none, and
+                then it is over the targets themselves.
             settings: of the audit, if not those of the experiment.
 
         Returns:
             As ``experiment.evaluate.evaluate``.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        listed = folder.with_name(f"{folder.name}.targets.jsonl")
-        write_jsonl(targets, listed)
+        file = folder.with_name(f"{folder.name}.targets.jsonl")
+        write_jsonl(targets, file)
         trained = {"rl": "generator", "pretrained": "pretrained"}.get(method.generator)
         plain = (settings or self._settings.audit).model_dump()
         plain |= {
             "chatbot": place.spec,
             "generator": str(generators / trained) if trained else "builtin",
-            "targets": str(listed),
+            "targets": str(file),
             "reference": str(place.corpus / "reference.jsonl.xz"),
             "limit": None,
             "seed": seed,
         }
         plain["search"]["agent"] |= {"folder": str(place.folder / "agent")}
         made = AuditSettings.model_validate(plain)
-        scales = self.scales_of(place, made.similarity)
+        scales = self.scales_of(place, listed, targets, made.similarity)
         return evaluate(method, made, targets, scales, label=place.label, folder=folder)
 
     def targets(self, place: Place, name: str, per_group: int | None) -> list[Target]:
@@ -104,10 +107,14 @@ class Evaluations:
         corpus, words = self._settings.experiment.corpus, self._settings.train.collect.max_words
         return QueryMeasures.of_corpus(corpus, max_words=words)
 
-    def scales_of(self, place: Place, settings: SimilaritySettings | None = None) -> Scales:
-        """Give what a chatbot's replies are measured by."""
-        settings = settings or self._settings.audit.similarity
-        key = (str(place.folder), settings.name)
+    def scales_of(
+        self, place: Place, listed: str, targets: Sequence[Target], settings: SimilaritySettings
+    ) -> Scales:
+        """Give what a chatbot's replies are measured by; the arguments are those of ``evaluate``.
+
+        Targets of no list are the same ones at every call.
+        """
+        key = (str(place.folder), listed, settings.name)
         if key not in self._scales:
             paper = [] if settings.name == "contains" else [RAW]
             names = list(dict.fromkeys([settings.name, *paper]))
@@ -117,14 +124,13 @@ class Evaluations:
                 name: similarity_of(settings.model_copy(update={"name": name}))
                 for name in [*names, *judges]
             }
-            # keyword targets are of no group of the lists
-            targets = self.targets(place, "test", None) if paper else []
+            whole = self.targets(place, listed, None) if listed else targets
             replies = [pair.reply for pair in stages.pairs_of(place)]
             self._scales[key] = Scales(
                 {name: made[name] for name in names},
                 {name: made[name] for name in judges},
                 {
-                    name: null_by_group(similarity, targets, replies=replies, seed=1)
+                    name: null_by_group(similarity, whole, replies=replies, seed=1)
                     for name, similarity in made.items()
                 },
                 self.measures(),

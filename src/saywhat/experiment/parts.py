@@ -23,7 +23,7 @@ from saywhat.runs.files import write_atomically
 from saywhat.runs.provenance import utc_now
 
 SCHEMA: Final = 1
-_KEPT: Final = ("commit", "dirty", "hardware")
+_KEPT: Final = ("commit", "dirty", "hardware", "packages")
 _NEEDED: Final = {"seconds", "settings", "outcome"}
 _UNFINISHED: Final = ".unfinished"
 

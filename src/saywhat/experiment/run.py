@@ -31,9 +31,20 @@ class Experiment:
         self._steps = {step.name: step for step in steps.all()}
         self._parts, self._tell, self._check = parts, tell, steps.check
 
-    def names(self) -> list[str]:
-        """Give the names of all parts, in the order in which they need each other."""
-        return list(self._steps)
+    def names(self, only: str = "*") -> list[str]:
+        """Name the parts that fit a pattern and what they need, in the order of being done.
+
+        Raises:
+            SetupError: no part has such a name.
+        """
+        named: set[str] = set()
+        open_ = self._fitting(only)
+        while open_:
+            name = open_.pop()
+            if name not in named:
+                named.add(name)
+                open_ += self._steps[name].needs
+        return [name for name in self._steps if name in named]
 
     def run(self, only: str = "*") -> None:
         """Do every part whose name fits a pattern and that is not finished, and what it needs.
@@ -42,9 +53,7 @@ class Experiment:
             SetupError: no part has such a name, a finished one was made with other settings or
                 from a part that is not finished any more, or a file that one needs is missing.
         """
-        wanted = [name for name in self._steps if fnmatch.fnmatchcase(name, only)]
-        if not wanted:
-            raise SetupError(f"No part fits {only!r}; there are {', '.join(self._steps)}.")
+        wanted = self._fitting(only)
         self._check_finished()
         if any(self._parts.outcome(name) is None for name in wanted):
             self._check()
@@ -53,6 +62,12 @@ class Experiment:
                 name for name in wanted if not any(map(self._parts.is_taken, self._to_do(name)))
             )
             self._do(self._steps[next(free, wanted[0])])
+
+    def _fitting(self, only: str) -> list[str]:
+        fitting = [name for name in self._steps if fnmatch.fnmatchcase(name, only)]
+        if not fitting:
+            raise SetupError(f"No part fits {only!r}; there are {', '.join(self._steps)}.")
+        return fitting
 
     def _check_finished(self) -> None:
         """See that what is finished belongs together."""

@@ -15,6 +15,7 @@ from typing import Any, final
 from saywhat.config import AuditSettings, ChatbotSettings, TrainSettings
 from saywhat.corpora.pairs import posts
 from saywhat.corpora.splits import split
+from saywhat.errors import SetupError
 from saywhat.experiment import extras, stages
 from saywhat.experiment.binding import plain, searched_with
 from saywhat.experiment.design import (
@@ -28,6 +29,7 @@ from saywhat.experiment.design import (
     ablated,
     ablations,
     agent,
+    chosen,
     other_chatbot,
     searches,
 )
@@ -103,12 +105,17 @@ class Steps:
                 yield self._probes(main if name == "main" else self._place(name, "train"))
 
     def check(self) -> None:
-        """See that the vectors that parts need are there: now, not days later.
+        """See that the vectors and the judge that parts need are there: now, not days later.
 
         Raises:
             SetupError: some are not.
         """
         settings = self._settings
+        try:
+            if (judge := settings.experiment.judge) != "none":
+                similarity_of(settings.audit.similarity.model_copy(update={"name": judge}))
+        except SetupError as error:
+            raise SetupError(f"{error} Without it: --set experiment.judge=none.") from error
         for similarity in (settings.audit.similarity, settings.train.similarity):
             check_vectors(similarity.vectors)
         trains = settings.experiment.chatbot == "train" or settings.experiment.others
@@ -165,7 +172,7 @@ class Steps:
             self._made_here(place),
             place.corpus / "reference.jsonl.xz",
         )
-        for method in UNGUIDED:
+        for method in chosen(self._settings.experiment, UNGUIDED):
             yield self._evaluation("evaluate", place, method, seed, per_group)
         yield from self._seed(place, train, seed, per_group)
 
@@ -188,7 +195,7 @@ class Steps:
             (*self._made_here(place), f"collect/{name}", f"pretrain/{name}/seed-{seed}"),
             folder / "generator" / DESCRIPTION,
         )
-        for method in GUIDED:
+        for method in chosen(self._settings.experiment, GUIDED):
             yield self._evaluation("evaluate", place, method, seed, per_group)
 
     def _other(self, name: str, main: Place, seed: int) -> Iterator[Step]:
@@ -317,7 +324,7 @@ class Steps:
             targets = extras.keywords(place, per_count=count, seed=seed, tell=self._tell)
             folder = place.seed(seed) / "keywords" / method.name
             return self._evaluations.evaluate(
-                place, place.seed(seed), method, seed, targets, folder, settings=settings
+                place, place.seed(seed), method, seed, targets, folder, listed="", settings=settings
             )
 
         asked = {**self._asked_with(place), **plain(settings, "similarity")}
@@ -347,7 +354,13 @@ class Steps:
             targets = self._evaluations.targets(place, "validation", per_group)
             outcome["methods"] = {
                 method.name: self._evaluations.evaluate(
-                    place, folder, method, seed, targets, folder / "evaluate" / method.name
+                    place,
+                    folder,
+                    method,
+                    seed,
+                    targets,
+                    folder / "evaluate" / method.name,
+                    listed="validation",
                 )
                 for method in methods
             }

@@ -13,7 +13,7 @@ from saywhat.experiment.page.cells import (
     null_cells,
     short_rate,
 )
-from saywhat.experiment.page.lookup import NULLS, OURS, Document, kind, pooled, similarities
+from saywhat.experiment.page.lookup import NULLS, Document, kind, methods, pooled, similarities
 from saywhat.experiment.paper import FIGURE_2, LENGTHS, LISTS, TABLE_1
 from saywhat.reports.pages import Figure, Section
 from saywhat.reports.table import Table
@@ -83,7 +83,7 @@ def _figure(document: Document, similarity: str) -> Figure | None:
 
 def _success_table(document: Document, similarity: str, name: str) -> Table:
     rows = []
-    for method in [*TABLE_1, *OURS]:
+    for method in methods(document):
         for length in LENGTHS:
             entry = pooled(document, method, similarity, name, length)
             cells = [short_rate(each) for each in _shares(document, entry, method, similarity)]

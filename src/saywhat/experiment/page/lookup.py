@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from saywhat.experiment.page.cells import MISSING, Entry, find
-from saywhat.experiment.paper import RAW
+from saywhat.experiment.paper import RAW, TABLE_1
 
-OURS: Final = ("pretrained-beam-200", "rl-sampling-200", "retrieval", "random-200")
-"""Methods beside the paper's."""
+_OURS: Final = ("pretrained-beam-200", "rl-sampling-200", "retrieval", "random-200")
 Document = Mapping[str, Any]
 NULLS: Final = (
     "Null: the mean similarity of unrelated replies. Generic: the best mean of the chatbot's most "
     "frequent replies, said whatever is asked."
 )
+
+
+def methods(document: Document) -> list[str]:
+    """Name the paper's methods, and of those beside them the ones that the experiment has."""
+    return [*TABLE_1, *(method for method in _OURS if method in document["methods"])]
 
 
 def similarities(document: Document, *, with_judges: bool = True) -> list[str]:

@@ -64,7 +64,7 @@ def ablations(document: Document) -> Section:
             made_table(
                 "Their results",
                 "Ablation|Method|List|n|Success|Mean similarity|Less the baseline|By the judge|"
-                "Less the baseline",
+                "Less the baseline|Null|Generic",
                 results,
                 labels=3,
                 note=f"Success at {threshold_text(document)}. In brackets: the 95 % interval, of "
@@ -84,7 +84,6 @@ def _ablation_rows(document: Document, entry: Entry) -> Iterator[tuple[str, ...]
         for name in LISTS:
             cell = found["list"].get(name)
             judge = None if cell is None else cell["judge"]
-            targets = None if cell is None else cell.get("targets")
             judged = [mean_cell(judge), "baseline" if base else difference_cell(judge)]
             if cell is not None and judge is None:
                 judged = [_no_judge(document)] * 2
@@ -93,13 +92,12 @@ def _ablation_rows(document: Document, entry: Entry) -> Iterator[tuple[str, ...]
                 method,
                 name,
                 number_cell(cell, "targets"),
-                MISSING if cell is None
-                else counted_rate(cell["success"], targets) if targets
-                else percent(cell["success"]),
+                MISSING if cell is None else counted_rate(cell["success"], cell["targets"]),
                 mean_cell(cell, ends="mean_ci95"),
                 "baseline" if base else difference_cell(cell),
                 *judged,
-            )  # fmt: skip
+                *null_cells(cell),
+            )
 
 
 def _no_judge(document: Document) -> str:

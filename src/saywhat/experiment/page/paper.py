@@ -12,7 +12,15 @@ from saywhat.experiment.page.cells import (
     measured_cell,
     null_cells,
 )
-from saywhat.experiment.page.lookup import NULLS, OURS, Document, kind, pooled, reward, similarities
+from saywhat.experiment.page.lookup import (
+    NULLS,
+    Document,
+    kind,
+    methods,
+    pooled,
+    reward,
+    similarities,
+)
 from saywhat.experiment.paper import GAIN, LENGTHS, LISTS, RAW, TABLE_1, TABLE_2
 from saywhat.reports.pages import Section
 from saywhat.reports.table import NOT_ESTIMABLE, Table, score
@@ -82,7 +90,7 @@ def table_1(document: Document) -> Section:
 
 def _table_1(document: Document, similarity: str) -> Table:
     rows = []
-    for method in [*TABLE_1, *OURS]:
+    for method in methods(document):
         for place, length in enumerate(LENGTHS):
             entry = pooled(document, method, similarity, "real", length)
             published = f"{TABLE_1[method][place]:.3f}" if method in TABLE_1 else "not in the paper"
@@ -102,7 +110,7 @@ def _table_1(document: Document, similarity: str) -> Table:
 def _by_seed(document: Document) -> Table:
     """Give each seed's mean by itself: how much of a difference is a seed's luck."""
     rows = []
-    for method in [*TABLE_1, *OURS]:
+    for method in methods(document):
         for name in LISTS:
             cells = [_seed_mean(document, method, name, seed) for seed in document["seeds"]]
             rows.append((method, name, *cells))

@@ -6,6 +6,7 @@ The words are fixed; every figure in them is taken from the document, or from th
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from saywhat.experiment.page.cells import MISSING, Entry, find, made_table
@@ -14,6 +15,8 @@ from saywhat.experiment.paper import LENGTHS, RAW
 from saywhat.reports.pages import Section
 from saywhat.reports.table import count, score
 
+_CHITCHAT: Final = "chitchat"
+_GLOVE: Final = "glove-6b-50d"
 _PAPER_PRESET: Final = "paper-2019.yaml"
 _LINE: Final = re.compile(r"^( *)(\w+):\s*([^#]*?)\s*(?:#\s*(.*))?$")
 
@@ -23,15 +26,8 @@ def differences(document: Document) -> Section:
     return Section(
         "Where our numbers differ from the paper's and why",
         (
-            (
-                "Data. The paper's chatbot learned from 2.5 million Twitter pairs and its "
-                "targets are tweets; here both come from chitchat, conversations between people "
-                "who were asked to talk. They are fewer and more alike, and the chatbot says "
-                "other things."
-            ),
-            "Vectors. The paper's similarity averages Google News vectors of 300 dimensions, ours "
-            "GloVe vectors of 50, in which any two sentences are near each other. "
-            + _raw_scale(document),
+            _data(document),
+            _vectors(document),
             _ceilings(document),
             "Scale. The paper collects 160,000 posts and trains networks of 1,024 units. "
             + _scale(document),
@@ -57,13 +53,45 @@ def differences(document: Document) -> Section:
                 "scores what the reward selected. Judges here: "
                 f"{', '.join(document['judges']) or 'none'}."
             ),
-            (
-                "Generic replies. The built-in chatbot is decoded against generic replies, since "
-                "plain greedy decoding left it with a handful; the paper's is decoded plainly. "
-                "Null and generic scores therefore stand beside the rates."
-            ),
+            _generic(document),
         ),
     )
+
+
+def _data(document: Document) -> str:
+    theirs = (
+        "Data. The paper's chatbot learned from 2.5 million Twitter pairs and its targets are "
+        "tweets"
+    )
+    corpus = document["corpus"]
+    if corpus is None:
+        return f"{theirs}. Ours: {MISSING}."
+    if corpus == _CHITCHAT:
+        return (
+            f"{theirs}; here both come from chitchat, conversations between people who were asked "
+            "to talk. They are fewer and more alike, and the chatbot says other things."
+        )
+    return f"{theirs}; here posts and real targets come from {Path(corpus).name}."
+
+
+def _vectors(document: Document) -> str:
+    theirs = "Vectors. The paper's similarity averages Google News vectors of 300 dimensions, ours "
+    vectors = document["vectors"]
+    if vectors == _GLOVE:
+        ours = "GloVe vectors of 50, in which any two sentences are near each other"
+    else:
+        ours = MISSING if vectors is None else f"the vectors of {Path(vectors).name}"
+    return f"{theirs}{ours}. {_raw_scale(document)}"
+
+
+def _generic(document: Document) -> str:
+    said = {
+        "builtin": "The built-in chatbot is decoded against generic replies, since plain greedy "
+        "decoding left it with a handful; the paper's is decoded plainly. ",
+        "main": "The paper's chatbot is decoded plainly; this one as the settings of "
+        "chatbot_training.decoding say. ",
+    }.get(document["chatbot"], "How this chatbot picks its words is its own affair. ")
+    return f"Generic replies. {said}Null and generic scores therefore stand beside the rates."
 
 
 def _raw_scale(document: Document) -> str:

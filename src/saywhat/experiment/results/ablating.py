@@ -3,11 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saywhat.evaluation.statistics import bootstrap_mean
 from saywhat.evaluation.success import reaches
 from saywhat.experiment.design import ABLATIONS
 from saywhat.experiment.paper import LISTS
 from saywhat.experiment.results.comparing import difference
-from saywhat.experiment.results.pooling import ends, mean, mean_over, rounded, share
+from saywhat.experiment.results.pooling import (
+    drawing,
+    ends,
+    mean,
+    mean_over,
+    rounded,
+    share,
+    weighted,
+)
 from saywhat.experiment.results.reading import Evaluation, Reading
 
 
@@ -47,10 +56,15 @@ def _method(
     for listed in LISTS:
         scores = mean_over([run], reading.reward, listed=listed)
         hits = [float(reaches(score, reading.threshold or 0.0)) for score in scores.values()]
+        names = (run.part, run.method, listed)
         rate = share(hits)
+        rows = [row for row in run.rows(reading.reward) if row["list"] == listed]
         made[listed] = {
             **_against(run, other, reading.reward, listed),
+            "mean_ci95": ends(bootstrap_mean(list(scores.values()), drawing("mean", *names))),
+            "targets": len(scores),
             "success": rounded(rate.estimate) if rate else None,
+            **{key: weighted(rows, key) for key in ("null_mean", "generic_best")},
             "judge": _against(run, other, judges[0], listed) if judges else None,
         }
     return {"list": made}

@@ -5,7 +5,8 @@ the same bytes. What was not measured yet is ``None`` or an empty list.
 """
 
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,13 @@ SCHEMA: Final = 1
 
 
 def document(
-    parts: Parts, names: Sequence[str], *, preset: str, seeds: Sequence[int], chatbot: str
+    parts: Parts,
+    names: Sequence[str],
+    *,
+    preset: str,
+    seeds: Sequence[int],
+    chatbot: str,
+    changes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Make the results document of the parts that are finished.
 
@@ -31,6 +38,7 @@ def document(
         preset: the settings' name.
         seeds: of the generator.
         chatbot: the spec of the main chatbot, or ``train``.
+        changes: settings that are not the preset's, as ``--set`` takes them.
 
     Raises:
         SetupError: a part is damaged, or it has other targets than its lists.
@@ -46,9 +54,12 @@ def document(
     return {
         "schema": SCHEMA,
         "name": f"paper-{preset.removeprefix('paper-')}",
-        "command": f"saywhat experiment {preset}",
+        "command": _command(preset, changes),
         "seeds": list(seeds),
         "chatbot": reading.main,
+        "corpus": reading.corpus,
+        "vectors": reading.vectors,
+        "methods": reading.methods,
         "threshold": reading.threshold,
         "similarities": reading.similarities,
         "judges": reading.judges,
@@ -101,6 +112,13 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
 
 
+def _command(preset: str, changes: Sequence[str]) -> str:
+    words = ["saywhat", "experiment", preset]
+    for change in changes:
+        words += ["--set", change]
+    return shlex.join(words)
+
+
 def _provenance(reading: Reading) -> dict[str, Any]:
     records = list(reading.records.values())
     dates = sorted(record["date"] for record in records)
@@ -111,5 +129,14 @@ def _provenance(reading: Reading) -> dict[str, Any]:
         "first": dates[0] if dates else None,
         "last": dates[-1] if dates else None,
         "seconds": round(sum(record["seconds"] for record in records), 1),
-        "packages": {},
+        "packages": _packages(records),
     }
+
+
+def _packages(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Give every version that parts were made with; of parts that wrote none, nothing is known."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        for name, version in record.get("packages", {}).items():
+            found.setdefault(name, set()).add(version)
+    return {name: " or ".join(sorted(found[name])) for name in sorted(found)}

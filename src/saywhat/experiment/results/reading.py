@@ -122,6 +122,23 @@ class Reading:
         named = (name for kind in kinds for name in self.records if name.startswith(kind))
         return self.records[name]["settings"] if (name := next(named, None)) else {}
 
+    @functools.cached_property
+    def methods(self) -> list[str]:
+        """The methods that the main chatbot's test lists are tried with, done or not."""
+        paths = (name.split("/") for name in self.names if name.startswith(f"evaluate/{MAIN}/"))
+        return list(dict.fromkeys(path[-1] for path in paths))
+
+    @property
+    def corpus(self) -> str | None:
+        """What posts and conversations come from, as the settings name it."""
+        collected = self.records.get(f"collect/{MAIN}")
+        return None if collected is None else collected["settings"].get("corpus")
+
+    @property
+    def vectors(self) -> str | None:
+        """The word vectors of the similarities."""
+        return str(self.asked_with["similarity"]["vectors"]) if self.asked_with else None
+
     @property
     def reward(self) -> str:
         """The similarity that trained and selected; ``""`` while nothing says which."""

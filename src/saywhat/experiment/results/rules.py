@@ -100,6 +100,8 @@ def missing(reading: Reading, place: str, methods: Sequence[str]) -> Verdict | N
             for name in reading.names
             if name.startswith(f"evaluate/{place}/") and name.endswith(f"/{method}")
         ]
+        if method not in done and not named:
+            return UNTESTED, f"{method} is no part of this experiment"
         if method not in done:
             lost = next((name for name in named if name not in reading.records), None)
             # a finished evaluation without its lists cannot be read
