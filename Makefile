@@ -42,7 +42,7 @@ docs: $(STAMPS)/docs ## build the documentation; any warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(STAMPS)/test ## run one benchmark: make bench NAME=road
+bench: $(STAMPS)/bench ## run one benchmark: make bench NAME=road
 	@test -n "$(NAME)" || { echo "which one? make bench NAME=road"; exit 2; }
 	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 
@@ -80,6 +80,10 @@ $(STAMPS)/runtime: $(INPUTS) | $(STAMPS)/pip
 $(STAMPS)/test: $(INPUTS) | $(STAMPS)/pip
 	$(INSTALL) --group test --group lint
 	@touch $@ $(STAMPS)/runtime
+
+$(STAMPS)/bench: $(STAMPS)/test
+	$(PIP) install --quiet -c $(LOCK) -e '.[judge]'
+	@touch $@
 
 $(STAMPS)/docs: $(INPUTS) | $(STAMPS)/pip
 	$(INSTALL) --group docs
