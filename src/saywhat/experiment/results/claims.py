@@ -172,7 +172,8 @@ def _success_at_most(reading: Reading) -> Claim:
 
 def _elsewhere(reading: Reading) -> Claim:
     verdicts = {place: _other(reading, place) for place in reading.places if place != MAIN}
-    figure = "; ".join(f"{place}: {said}" for place, (_, said) in verdicts.items())
+    said = [f"{place}: {figure.removesuffix('.')}" for place, (_, figure) in verdicts.items()]
+    figure = f"{'; '.join(said)}."
     came = [verdict for verdict, _ in verdicts.values()]
     if not came:
         verdict = (UNTESTED, "no other chatbot is part of this experiment.")
