@@ -31,6 +31,8 @@ from saywhat.training.pretrain import pretrain
 from saywhat.training.reinforce import Reinforce
 from saywhat.training.state import without_prefix
 
+pytestmark = pytest.mark.timeout(600)  # each trains, on what may be a busy machine
+
 WORDS: Final = ("apple", "bird", "cloud", "door", "earth", "fire", "glass", "house")
 CIPHER: Final = CipherChatbot(WORDS, seed=3)
 PRETRAIN: Final = PretrainSettings(

@@ -20,6 +20,8 @@ from saywhat.rng import derive
 from saywhat.search.asking import TargetAsk
 from saywhat.search.rnn_agent import RnnAgent
 
+pytestmark = pytest.mark.timeout(600)  # each trains, on what may be a busy machine
+
 WORDS: Final = (
     "apple", "bird", "cloud", "door", "earth", "fire", "glass", "house", "island", "jacket",
 )  # fmt: skip
