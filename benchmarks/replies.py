@@ -67,7 +67,7 @@ def measure(chatbot: seq2seq.Seq2SeqChatbot, queries: Sequence[str]) -> dict[str
 def main() -> int:
     """Measure, print and keep the medians of the rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     chatbot = seq2seq.Seq2SeqChatbot.load(ASSETS / "chatbot")

@@ -97,13 +97,10 @@ def _curve(method: str, similarity: str, name: str, length: str) -> Any:
 
 def _empty() -> dict[str, Any]:
     """The document of an experiment of which nothing is finished."""
-    methods = (each.name for each in (*UNGUIDED, *GUIDED))
-    tests = [f"evaluate/main/seed-1/{method}" for method in methods]
+    tests = [f"evaluate/main/seed-1/{each.name}" for each in (*UNGUIDED, *GUIDED)]
     names = ["collect/main", "reinforce/main/seed-2", "human/main", *tests]
-    seeds = [1, 2, 3]
-    return results_document(
-        Parts(Path("nowhere")), names, preset="small", seeds=seeds, chatbot="builtin"
-    )
+    settings: dict[str, Any] = {"preset": "small", "seeds": [1, 2, 3], "chatbot": "builtin"}
+    return results_document(Parts(Path("nowhere")), names, **settings)
 
 
 def _ablation(name: str, ends: Sequence[float] | None) -> dict[str, Any]:
@@ -285,27 +282,6 @@ def test_the_explanation_counts_from_the_document(full: dict[str, Any]) -> None:
     changed["gains"][0]["ceiling_percent"] = 21.9
     text = " ".join(_section(changed, "Where our numbers").paragraphs)
     assert "1-3 words: +21.9%, below the paper's +41.5%" in text
-
-
-def test_the_explanation_is_of_the_runs_own_data(full: dict[str, Any]) -> None:
-    def said(**changes: Any) -> str:
-        return " ".join(_section({**full, **changes}, "Where our numbers").paragraphs)
-
-    ours = said(corpus="chitchat", vectors="glove-6b-50d")
-    assert "from chitchat, conversations between people" in ours
-    assert "ours GloVe vectors of 50" in ours
-    assert "The built-in chatbot is decoded against generic replies" in ours
-    theirs = said(corpus="/data/me/talks.jsonl", vectors="own.bin", chatbot="openai:http://x#m")
-    assert "real targets come from talks.jsonl." in theirs
-    assert "ours the vectors of own.bin." in theirs
-    assert not [word for word in ("chitchat", "GloVe", "built-in", "/data") if word in theirs]
-    assert f"tweets. Ours: {MISSING}." in said(corpus=None)
-
-
-def test_methods_that_are_no_part_have_no_rows() -> None:
-    document = {**_empty(), "methods": ["rl-greedy"]}
-    rows = _table(document, "Table 1", "Average similarity, real targets, by the paper's").rows
-    assert {row[0] for row in rows} == set(TABLE_1), "the paper's have theirs beside"
 
 
 def test_the_presets_own_remarks_are_its_departures() -> None:
