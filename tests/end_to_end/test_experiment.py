@@ -5,6 +5,7 @@ The chatbot is the built-in one; the conversations are those of ``test_kill``.
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -130,7 +131,16 @@ def test_json_is_one_document_and_nothing_else(
 ) -> None:
     code, out, _ = saywhat(*SMALL, "--only", SOME, "--out", "first", "--json")
     assert code == DONE
-    assert json.loads(out)["parts"]["finished"] == len(NEEDED)
+    document = json.loads(out)
+    assert document["parts"]["finished"] == len(NEEDED)
+    given = dict.fromkeys(shlex.split(document["command"])[4::2])
+    assert set(given) == set(SMALL[3::2]), "each setting that is not the preset's, and no other"
+
+
+def test_the_parts_of_a_pattern_are_listed_with_what_they_need(saywhat: CommandLine) -> None:
+    code, out, _ = saywhat(*SMALL, "--only", SOME, "--out", "first", "--dry-run", "--json")
+    assert code == DONE
+    assert {part["part"] for part in json.loads(out)["parts"]} == NEEDED
 
 
 def test_set_up_that_cannot_be_is_refused_before_anything_is_done(

@@ -197,7 +197,13 @@ def test_ablations_ask_for_the_validation_list_and_evaluations_for_the_test_list
     monkeypatch.setattr(stages, "targets_of", targets_of)
     for name in ("share", "lend", "pretrain", "reinforce"):
         monkeypatch.setattr(stages, name, lambda *_: {})
-    monkeypatch.setattr(evaluations.Evaluations, "evaluate", lambda *_, **__: {})
+    nulls: list[str] = []
+
+    def evaluate(*_: Any, listed: str = "test", **__: Any) -> dict[str, Any]:
+        nulls.append(listed)
+        return {}
+
+    monkeypatch.setattr(evaluations.Evaluations, "evaluate", evaluate)
     monkeypatch.setattr(extras, "oracle", lambda *_, **__: {})
     monkeypatch.setattr(steps_module, "similarity_of", lambda _: None)
     steps = steps_of(tiny())
@@ -210,8 +216,14 @@ def test_ablations_ask_for_the_validation_list_and_evaluations_for_the_test_list
     for name, step in steps.items():
         if (kind := name.split("/")[0]) in wanted:
             asked.clear()
+            nulls.clear()
             step.make()
             assert set(asked) == wanted[kind], name
+            assert set(nulls) == (set() if kind == "oracle" else wanted[kind]), name
+    monkeypatch.setattr(extras, "keywords", lambda *_, **__: [])
+    nulls.clear()
+    steps["keywords/main/seed-1/retrieval"].make()
+    assert nulls == [""], "keywords are of no list: their null is their own"
 
 
 def test_plain_settings_leave_out_what_changes_no_outcome() -> None:
