@@ -10,6 +10,9 @@ PIP := $(BIN)/python -m pip
 LOCK := constraints/ci.txt
 INSTALL := $(PIP) install --quiet -c $(LOCK) -e .
 STAMPS := $(VENV)/stamps
+# Two files at a time, each file whole, so that what its tests share is made once. One thread each: a library's own
+# threads would only push the other's aside. One process instead, to debug: make test ARGS="-n 0"
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 INPUTS := pyproject.toml $(LOCK)
 
 .DEFAULT_GOAL := help
@@ -22,10 +25,10 @@ audit: $(STAMPS)/runtime ## audit a chatbot: make audit ARGS="--chatbot python:b
 	$(BIN)/saywhat audit $(ARGS)
 
 test: lint types contracts ## what CI runs: format, lint, types, contracts, quick tests
-	$(BIN)/python -m pytest -m "not slow and not gpu and not hub" $(ARGS)
+	$(PYTEST) -m "not slow and not gpu and not hub" $(ARGS)
 
 test-all: lint types contracts ## the same with slow tests and coverage
-	$(BIN)/python -m pytest -m "not gpu and not hub" --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(PYTEST) -m "not gpu and not hub" --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(STAMPS)/test ## formatting and lint
 	$(BIN)/ruff format --check .
