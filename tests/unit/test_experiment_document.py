@@ -201,12 +201,14 @@ def test_ablations_are_against_the_same_search_of_the_baseline(tmp_path: Path) -
     assert first["methods"]["rl-greedy"]["list"]["real"] == {
         "mean": 0.5, "mean_ci95": [0.5, 0.5], "difference": None, "ci95": None,
         "targets": 6, "success": 0.0, **CHANCE,
-        "judge": {"mean": 0.3, "difference": None, "ci95": None},
+        "judge": {"mean": 0.3, "mean_ci95": [0.3, 0.3], "difference": None, "ci95": None},
     }  # fmt: skip
     assert untrained["methods"]["pretrained-greedy"]["list"]["real"] == {
         "mean": 0.75, "mean_ci95": [0.75, 0.75], "difference": 0.25, "ci95": [0.25, 0.25],
         "targets": 6, "success": 1.0, **CHANCE,
-        "judge": {"mean": 0.2, "difference": -0.1, "ci95": [-0.1, -0.1]},
+        "judge": {
+            "mean": 0.2, "mean_ci95": [0.2, 0.2], "difference": -0.1, "ci95": [-0.1, -0.1],
+        },
     }  # fmt: skip
     assert judged["methods"]["rl-greedy"]["list"]["real"]["judge"] is None  # it was the reward
     assert [(a["steps"], a["queries"]) for a in (first, untrained)] == [(200, 17), (0, 0)]

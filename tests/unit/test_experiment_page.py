@@ -106,7 +106,9 @@ def _empty() -> dict[str, Any]:
 def _ablation(name: str, ends: Sequence[float] | None) -> dict[str, Any]:
     cell = {
         "mean": 0.4, "difference": None if ends is None else sum(ends) / 2, "ci95": ends,
-        "success": 0.5, "judge": {"mean": 0.3, "difference": 0.01, "ci95": [-0.01, 0.03]},
+        "success": 0.5, "judge": {
+            "mean": 0.3, "mean_ci95": [0.28, 0.33], "difference": 0.01, "ci95": [-0.01, 0.03],
+        },
         "targets": 150, "mean_ci95": [0.38, 0.42], "null_mean": 0.021, "generic_best": 0.117,
     }  # fmt: skip
     return {
@@ -272,6 +274,15 @@ def test_the_negative_controls_are_marked_and_judged(full: dict[str, Any]) -> No
     assert "constant-reward (negative control)" in names
     assert len(names) == len(ABLATIONS)
     assert _row(_table(full, "Ablations", "The ablations"), "no-kl")[2:] == (MISSING,) * 4
+
+
+def test_a_mean_has_its_own_interval_and_a_difference_its_own(full: dict[str, Any]) -> None:
+    rows = _table(full, "Ablations", "Their results").rows
+    assert rows[0][5:9] == ("0.400 [0.38, 0.42]", "baseline", "0.300 [0.28, 0.33]", "baseline")
+    assert rows[2][5:9] == (
+        "0.400 [0.38, 0.42]", "-0.150 [-0.200, -0.100]",
+        "0.300 [0.28, 0.33]", "+0.010 [-0.010, +0.030]",
+    )  # fmt: skip
 
 
 def test_the_explanation_counts_from_the_document(full: dict[str, Any]) -> None:

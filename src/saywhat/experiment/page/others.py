@@ -84,7 +84,10 @@ def _ablation_rows(document: Document, entry: Entry) -> Iterator[tuple[str, ...]
         for name in LISTS:
             cell = found["list"].get(name)
             judge = None if cell is None else cell["judge"]
-            judged = [mean_cell(judge), "baseline" if base else difference_cell(judge)]
+            judged = [
+                mean_cell(judge, ends="mean_ci95"),
+                "baseline" if base else difference_cell(judge),
+            ]
             if cell is not None and judge is None:
                 judged = [_no_judge(document)] * 2
             yield (

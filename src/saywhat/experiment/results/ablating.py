@@ -56,12 +56,10 @@ def _method(
     for listed in LISTS:
         scores = mean_over([run], reading.reward, listed=listed)
         hits = [float(reaches(score, reading.threshold or 0.0)) for score in scores.values()]
-        names = (run.part, run.method, listed)
         rate = share(hits)
         rows = [row for row in run.rows(reading.reward) if row["list"] == listed]
         made[listed] = {
             **_against(run, other, reading.reward, listed),
-            "mean_ci95": ends(bootstrap_mean(list(scores.values()), drawing("mean", *names))),
             "targets": len(scores),
             "success": rounded(rate.estimate) if rate else None,
             **{key: weighted(rows, key) for key in ("null_mean", "generic_best")},
@@ -78,8 +76,10 @@ def _against(
     found = None
     if other is not None and other.part != run.part:
         found = difference([run], [other], similarity, listed)
+    rng = drawing("mean", run.part, run.method, listed, similarity)
     return {
         "mean": rounded(mean(scores.values())),
+        "mean_ci95": ends(bootstrap_mean(list(scores.values()), rng)),
         "difference": rounded(found.estimate) if found else None,
         "ci95": ends(found.interval) if found else None,
     }
