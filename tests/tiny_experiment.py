@@ -8,7 +8,8 @@ import yaml
 import saywhat
 from saywhat.config import AuditSettings, ChatbotSettings, ExperimentSettings, TrainSettings
 from saywhat.experiment.evaluations import Settings
-from saywhat.experiment.steps import Step, Steps
+from saywhat.experiment.step import Step
+from saywhat.experiment.steps import Steps
 
 PRESET = Path(saywhat.__file__).parent / "presets" / "tiny.yaml"
 

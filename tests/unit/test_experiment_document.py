@@ -214,6 +214,33 @@ def test_ablations_are_against_the_same_search_of_the_baseline(tmp_path: Path) -
     assert [(a["steps"], a["queries"]) for a in (first, untrained)] == [(200, 17), (0, 0)]
 
 
+def test_what_was_asked_again_is_beside_what_was_found(tmp_path: Path) -> None:
+    made = Made(tmp_path, size=3)
+    made.collect("sampling")
+    nothing: list[Any] = [[]] * 9
+    # real targets: two elicited, of which one says it again once in two; one unmeasured, and one
+    # that failed when asked again
+    real = [0.8, 0.8, 0.4, 0.4, 0.4, 0.4, 0.4, None, 0.9]
+    again = [[0.8, 0.8], [0.8, 0.2], *[[0.4, 0.4]] * 4, [0.8, 0.2], [], []]
+    made.repeat("sampling", {"rl-beam-50": ([None] * 9 + real, nothing + again)}, per_group=3)
+    found = made_of(made)
+    generated, row = found["repeats"]
+    assert (row["chatbot"], row["method"], row["list"], row["times"]) == (
+        "sampling", "rl-beam-50", "real", 2,
+    )  # fmt: skip
+    assert (row["targets"], row["elicited"]) == (7, 2)
+    # 2 x 0.8 and 5 x 0.4; again 0.8, 0.5, 4 x 0.4 and 0.5
+    assert (row["found"], row["again"], row["difference"]) == (0.5143, 0.4857, -0.0286)
+    assert row["difference_ci95"][0] < row["difference"] < row["difference_ci95"][1]
+    assert (row["success"], row["success_ci95"]) == (0.2857, wilson_of(2, 7))
+    assert row["success_again"] == 0.2857  # (1 + 1/2 + 1/2) of 7
+    assert (row["kept"], row["kept_ci95"]) == (0.75, None)  # of too few for an interval
+    assert (generated["targets"], generated["found"], generated["kept"]) == (0, None, None)
+    assert [(p["phase"], p["sent"]) for p in found["phases"]] == [
+        ("reference", 107), ("verify", 14),
+    ]  # fmt: skip
+
+
 def test_rows_know_what_training_asked(made: Made) -> None:
     made.reinforce(2)
     for method in ("rl-greedy", "pretrained-greedy", "retrieval", "random-200"):

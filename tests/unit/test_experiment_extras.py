@@ -12,18 +12,20 @@ from saywhat.config import AuditSettings, OracleSettings
 from saywhat.corpora.files import write_pairs
 from saywhat.evaluation.sensitivity import measure
 from saywhat.experiment import extras
+from saywhat.experiment.repeats import repeats
 from saywhat.experiment.stages import Place
 from saywhat.nn.checkpoint import save_model
 from saywhat.oracle import WhiteBox, gibbs_enum
-from saywhat.records import Pair, Target, write_jsonl
+from saywhat.records import Finding, Pair, Target, write_jsonl
 from saywhat.registry import load_chatbot
-from saywhat.rng import derive
+from saywhat.rng import derive, derive_seed
 from saywhat.similarity.exact import Exact
 from saywhat.text.normalise import normalise
 from saywhat.text.vocabulary import Vocabulary
 from tests.tiny_oracle import ANTI, QUERIES, WORDS, MakeNetwork, opinionated
 
 SETTINGS = AuditSettings(seed=7)
+DRAWN = ANTI.model_copy(update={"temperature": 1.0, "anti_lm_weight": 0.0, "seed": 1})
 POSTS = QUERIES[::11]
 
 
@@ -128,3 +130,75 @@ def test_keywords_are_words_that_the_chatbot_said(place: Place) -> None:
         assert any(keywords <= each for each in words), "some reply held all of them"
         assert not keywords & {"zebra", "horse"}, "neither real sentences nor those seen"
     assert extras.keywords(place, per_count=2, seed=1, tell=said.append) == targets
+
+
+def finding_of(query: str, reply: str | None, target: str) -> Finding:
+    """Give what an audit that asked one query would write."""
+    similarity = None if reply is None else Exact().score([reply], [target])[0]
+    return Finding(
+        target, "real", "1-3", "real 1-3", "elicited" if similarity else "not_elicited",
+        query, reply or "", similarity, bool(similarity), None, 1, 0, 0.0, False,
+    )  # fmt: skip
+
+
+def saved(make_network: MakeNetwork, folder: Path, decoding: Any) -> Place:
+    model = folder / "model"
+    save_model(
+        opinionated(make_network, 1),
+        Vocabulary(WORDS),
+        model,
+        kind="chatbot",
+        extra={"decoding": decoding.model_dump()},
+    )
+    return Place(folder, f"seq2seq:{model}", "tiny")
+
+
+def test_what_was_drawn_is_asked_again_with_draws_of_another_seed(
+    make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    place = saved(make_network, tmp_path / "first", DRAWN)
+    queries = QUERIES[:40]
+    said = load_chatbot(place.spec).reply(queries)
+    found = [finding_of(q, r, r) for q, r in zip(queries, said, strict=True)]  # all lucky
+    found.append(finding_of("", None, "fox"))  # nothing was measured, so nothing is asked
+    made = repeats(place, {"m": found}, Exact(), SETTINGS, times=3, folder=tmp_path / "again")
+    assert made["methods"]["m"]["found"] == [1.0] * 40 + [None]
+    # the same by hand: a chatbot of the same weights, whose draws have another seed
+    other = DRAWN.model_copy(update={"seed": derive_seed(7, "repeat")})
+    twin = load_chatbot(saved(make_network, tmp_path / "twin", other).spec)
+    rounds = [twin.reply(queries) for _ in range(3)]
+    wanted = [[float(each[n] == said[n]) for each in rounds] for n in range(40)]
+    assert made["methods"]["m"]["again"] == [*wanted, []]
+    assert rounds[0] != said, "the first draws are not those that selected"
+    rate = sum(map(sum, wanted)) / 120
+    assert 0.0 < rate < 0.9, "what was lucky is not so again"
+    assert made["queries"]["verify"]["asked"] == 120
+    # what was bought is not bought again, and the same comes of it
+    again = repeats(place, {"m": found}, Exact(), SETTINGS, times=3, folder=tmp_path / "again")
+    assert again["methods"] == made["methods"]
+    assert again["queries"]["verify"]["sent"] == made["queries"]["verify"]["sent"]
+    json.dumps(made, allow_nan=False)
+
+
+def test_a_chatbot_that_draws_nothing_says_the_same_again(place: Place, tmp_path: Path) -> None:
+    said = load_chatbot(place.spec).reply(POSTS)
+    targets = [said[0]] * len(POSTS)
+    found = [finding_of(q, r, t) for q, r, t in zip(POSTS, said, targets, strict=True)]
+    made = repeats(place, {"m": found}, Exact(), SETTINGS, times=2, folder=tmp_path / "again")
+    scores = made["methods"]["m"]
+    assert scores["again"] == [[score] * 2 for score in scores["found"]]
+    assert set(scores["found"]) == {0.0, 1.0}
+
+
+def test_a_query_that_fails_this_time_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(
+        "def reply(text):\n"
+        "    if text == 'down':\n"
+        "        raise ValueError('down')\n"
+        "    return text\n"
+    )
+    place = Place(tmp_path, f"python:{tmp_path / 'bot.py'}:reply", "bot")
+    found = [finding_of("up", "up", "up"), finding_of("down", "down", "down")]
+    settings = AuditSettings.model_validate({"limits": {"attempts": 1}})
+    made = repeats(place, {"m": found}, Exact(), settings, times=2, folder=tmp_path / "again")
+    assert made["methods"]["m"]["again"] == [[1.0, 1.0], []]

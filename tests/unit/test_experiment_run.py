@@ -11,7 +11,8 @@ import pytest
 from saywhat.errors import SetupError
 from saywhat.experiment.parts import Parts
 from saywhat.experiment.run import Experiment
-from saywhat.experiment.steps import Step, Steps
+from saywhat.experiment.step import Step
+from saywhat.experiment.steps import Steps
 from tests.tiny_experiment import tiny
 
 NEEDS = {

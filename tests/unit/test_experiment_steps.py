@@ -16,7 +16,9 @@ from saywhat.experiment.steps import Steps
 from tests.tiny_experiment import steps_of, tiny
 
 OTHERS: tuple[str, ...] = ("sampling", "hred")
-ASKED = ("evaluate/*", "search/*", "ablation/*", "oracle/*", "probes/*", "keywords/*")
+ASKED = (
+    "evaluate/*", "search/*", "ablation/*", "oracle/*", "probes/*", "keywords/*", "repeat/*",
+)  # fmt: skip
 WITHOUT_KEYWORDS = tuple(name for name in ASKED if not name.startswith("keywords"))
 
 
@@ -58,7 +60,10 @@ def test_whoever_works_on_a_product_needs_its_maker() -> None:
             stage = {"rl": "reinforce", "pretrained": "pretrain", "": None}[method["generator"]]
             seed = rest.split("/")[1]
             assert not stage or f"{stage}/{chatbot}/{seed}" in step.needs
-        if kind not in ("chatbot", "human", "collect", "probes"):
+        if kind == "repeat":
+            evaluated = {n for n in steps if n.startswith(f"evaluate/{chatbot}/seed-1/")}
+            assert evaluated < set(step.needs)
+        elif kind not in ("chatbot", "human", "collect", "probes"):
             assert f"collect/{chatbot}" in step.needs
     assert "chatbot/main" in steps["chatbot/sampling"].needs, "it is the main one's network"
 
@@ -68,7 +73,7 @@ def test_only_what_makes_files_has_a_product_and_no_two_the_same() -> None:
     products = [step.product for step in steps.values() if step.product is not None]
     assert len(set(products)) == len(products)
     kinds = {name.split("/")[0] for name, step in steps.items() if step.product is not None}
-    assert kinds == {"chatbot", "collect", "pretrain", "reinforce"}
+    assert kinds == {"chatbot", "collect", "pretrain", "reinforce", "evaluate", "search"}
     assert all(step.product for name, step in steps.items() if name.split("/")[0] in kinds)
 
 
@@ -89,7 +94,10 @@ TOUCHED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "experiment__others_context": (("hi",), ("chatbot/hred",)),
     "experiment__others_posts": (500, ("collect/sampling", "collect/hred")),
     "experiment__others_steps": (3, ("reinforce/sampling/*", "reinforce/hred/*")),
-    "experiment__others_per_group": (2, ("evaluate/sampling/*", "evaluate/hred/*")),
+    "experiment__others_per_group": (
+        2, ("evaluate/sampling/*", "evaluate/hred/*", "repeat/sampling"),
+    ),
+    "experiment__repeats": (3, ("repeat/*",)),
     "experiment__ablation_steps": (3, ("ablation/*",)),
     "experiment__ablation_per_group": (2, ("ablation/*",)),
     "experiment__search_per_group": (
@@ -175,13 +183,24 @@ def test_the_seeds_are_those_of_the_generator() -> None:
     ("key", "kind"),
     [
         ("search_per_group", "search"), ("oracle_per_group", "oracle"),
-        ("probe_posts", "probes"), ("keywords_per_count", "keywords"),
+        ("probe_posts", "probes"), ("keywords_per_count", "keywords"), ("repeats", "repeat"),
     ],
 )  # fmt: skip
 def test_what_is_set_to_none_is_left_out(key: str, kind: str) -> None:
     names = steps_of(tiny(**{f"experiment__{key}": 0, "experiment__agent_per_group": 0}))
     assert not [name for name in names if name.startswith(f"{kind}/")]
     assert [name for name in steps_of(tiny()) if name.startswith(f"{kind}/")]
+
+
+def test_what_a_chatbot_may_answer_otherwise_is_asked_again() -> None:
+    def repeated(**changes: Any) -> set[str]:
+        return {name for name in steps_of(tiny(**changes)) if name.startswith("repeat/")}
+
+    assert repeated(experiment__others=OTHERS) == {"repeat/sampling"}
+    assert repeated(experiment__others=("hred",)) == set(), "it writes the likeliest reply"
+    assert repeated(experiment__others=(), experiment__chatbot="train") == set()
+    of_the_user = repeated(experiment__others=(), experiment__chatbot="python:bot.py:reply")
+    assert of_the_user == {"repeat/main"}, "nothing is known of it"
 
 
 def test_ablations_ask_for_the_validation_list_and_evaluations_for_the_test_list(

@@ -59,6 +59,8 @@ class ExperimentSettings(Section):
     """Held-out posts for the probes of over-sensitivity and over-stability of each chatbot."""
     keywords_per_count: int = Field(default=50, ge=0)
     """Targets of one, of two and of three keywords each."""
+    repeats: int = Field(default=5, ge=0)
+    """How often a chatbot that may draw its replies is asked its best queries again; 0: never."""
     judge: Literal["sentence-encoder", "none"] = "sentence-encoder"
     """Similarity that was never a reward."""
 

@@ -10,7 +10,8 @@ from typing import Any, Final, final
 
 from saywhat.errors import SetupError
 from saywhat.experiment.parts import Parts, plain
-from saywhat.experiment.steps import Step, Steps
+from saywhat.experiment.step import Step
+from saywhat.experiment.steps import Steps
 
 _VARYING: Final = {"queries", "metrics"}  # what is asked again is cached, what is timed differs
 

@@ -89,6 +89,13 @@ def sampling_chatbot(model: Path, settings: DecodingSettings, folder: Path) -> d
     return _chatbot_card(folder / "model")
 
 
+def reseeded(model: Path, folder: Path, *, seed: int) -> Path:
+    """Make a chatbot that writes as another does but draws otherwise; give its checkpoint."""
+    settings = load_chatbot(model).decoding
+    sampling_chatbot(model, DecodingSettings.model_validate({**settings, "seed": seed}), folder)
+    return folder / "model"
+
+
 def _chatbot_card(model: Path) -> dict[str, Any]:
     description = read_json(model / DESCRIPTION, what="a chatbot")
     return {key: description.get(key) for key in ("size", "decoding", *_CARD)}
@@ -119,7 +126,7 @@ def collect(settings: TrainSettings, place: Place, tell: Callable[[str], None]) 
         "distinct_replies": len({pair.reply for pair in pairs}),
         "lists": lists,
         "test": [target.text for target in targets_of(place, "test") if not target.seen],
-        "queries": _counts(place.corpus),
+        "queries": counts(place.corpus),
     }
 
 
@@ -149,7 +156,7 @@ def reinforce(
     return {
         "validation_similarity": description.get("validation_similarity"),
         "metrics": _metrics(folder / "reinforce" / "metrics.jsonl"),
-        "queries": _counts(folder),
+        "queries": counts(folder),
     }
 
 
@@ -166,9 +173,10 @@ def share(corpus: Path, folder: Path) -> None:
             write_atomically(folder / name, (corpus / name).read_bytes())
 
 
-def _counts(folder: Path) -> dict[str, Any]:
-    counts = Ledger.counts_of(folder / "ledger.sqlite")
-    return {phase: dataclasses.asdict(c) for phase, c in counts.items() if c.asked}
+def counts(folder: Path) -> dict[str, Any]:
+    """Give what a folder's ledger counted, by phase."""
+    found = Ledger.counts_of(folder / "ledger.sqlite")
+    return {phase: dataclasses.asdict(c) for phase, c in found.items() if c.asked}
 
 
 def _metrics(path: Path, *, every: int = 50) -> list[dict[str, Any]]:

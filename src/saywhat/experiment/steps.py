@@ -4,13 +4,13 @@
 
     chatbot -> corpus and lists -> for each seed: pre-train, REINFORCE, evaluate every method
             -> searches by budget, agent, oracle, keywords
-            -> ablations -> other chatbots, the same way -> probes
+            -> ablations -> other chatbots, the same way -> probes -> what was found, asked again
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from saywhat.config import AuditSettings, ChatbotSettings, TrainSettings
 from saywhat.corpora.pairs import posts
@@ -34,32 +34,17 @@ from saywhat.experiment.design import (
     searches,
 )
 from saywhat.experiment.evaluations import Evaluations, Settings, similarity_of
+from saywhat.experiment.repeats import repeats
 from saywhat.experiment.stages import Place
+from saywhat.experiment.step import Step
 from saywhat.nn.checkpoint import DESCRIPTION
 from saywhat.nn.make import MULTI_TURN
 from saywhat.pipeline import load_conversations
+from saywhat.records import Finding, read_jsonl
 from saywhat.text.vectors import check_vectors
 from saywhat.training.chatbot import check_embeddings
 
-
-@final
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
-    """A part that is to be done.
-
-    Attributes:
-        name: of the part.
-        settings: all that it depends on, as plain values.
-        make: does it.
-        needs: names of the steps whose products it works on.
-        product: a file that is there when its product is; ``None`` for a step without any.
-    """
-
-    name: str
-    settings: Mapping[str, Any]
-    make: Callable[[], dict[str, Any]]
-    needs: tuple[str, ...] = ()
-    product: Path | None = None
+_FINDINGS: Final = "findings.jsonl"  # of a run folder
 
 
 @final
@@ -103,6 +88,11 @@ class Steps:
         if experiment.probe_posts:
             for name in ("main", *experiment.others):
                 yield self._probes(main if name == "main" else self._place(name, "train"))
+        if experiment.repeats and self._not_built_in(main):
+            yield self._repeat(main, first, experiment.per_group)
+        if experiment.repeats and "sampling" in experiment.others:
+            sampling = self._place("sampling", "train")
+            yield self._repeat(sampling, first, experiment.others_per_group)
 
     def check(self) -> None:
         """See that the vectors and the judge that parts need are there: now, not days later.
@@ -268,6 +258,7 @@ class Steps:
             },
             make,
             self._needs(place, method, seed),
+            place.seed(seed) / kind / method.name / _FINDINGS,
         )
 
     def _needs(self, place: Place, method: Method, seed: int) -> tuple[str, ...]:
@@ -313,6 +304,28 @@ class Steps:
 
         settings = {**self._asked_with(place), "posts": experiment.probe_posts, "seed": seed}
         return Step(f"probes/{name}", settings, make, self._made_here(place))
+
+    def _repeat(self, place: Place, seed: int, per_group: int | None) -> Step:
+        """Ask again what was found, of a chatbot that may answer otherwise."""
+        name, times = place.folder.name, self._settings.experiment.repeats
+        methods = [m.name for m in chosen(self._settings.experiment, (*UNGUIDED, *GUIDED))]
+
+        def make() -> dict[str, Any]:
+            runs = {method: place.seed(seed) / "evaluate" / method for method in methods}
+            found = {m: list(read_jsonl(Finding, run / _FINDINGS)) for m, run in runs.items()}
+            similarity = similarity_of(self._settings.audit.similarity)
+            audited = self._settings.audit.model_copy(update={"seed": seed})
+            folder = place.folder / "repeat"
+            return repeats(place, found, similarity, audited, times=times, folder=folder)
+
+        settings = {"times": times, "methods": methods, "seed": seed, "per_group": per_group}
+        needs = (f"evaluate/{name}/seed-{seed}/{method}" for method in methods)
+        return Step(
+            f"repeat/{name}",
+            {**self._asked_with(place), **settings},
+            make,
+            (*self._made_here(place), *needs),
+        )
 
     def _keywords(self, place: Place, method: Method, seed: int) -> Step:
         count, name = self._settings.experiment.keywords_per_count, place.folder.name

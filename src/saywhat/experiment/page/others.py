@@ -229,3 +229,47 @@ def probes(document: Document) -> Section:
             ),
         ),
     )
+
+
+def repeats(document: Document) -> Section:
+    """Give what the best queries get when they are asked again."""
+    rows = [
+        (
+            entry["chatbot"],
+            entry["method"],
+            entry["list"],
+            number_cell(entry, "targets"),
+            mean_cell(entry, "found", "found_ci95"),
+            mean_cell(entry, "again", "again_ci95"),
+            difference_cell({**entry, "ci95": entry["difference_ci95"]}),
+            rate_cell(entry, "success", "success_ci95"),
+            rate_cell(entry, "success_again", "success_again_ci95"),
+            rate_cell(entry, "kept", "kept_ci95"),
+        )
+        for entry in document["repeats"]
+    ]
+    times = sorted({entry["times"] for entry in document["repeats"]})
+    asked = f"{' or '.join(map(str, times))} times" if times else "some times"
+    return Section(
+        "Asked again: how much was luck",
+        (
+            (
+                "The best of many replies of a chatbot that draws them is partly a lucky draw. So "
+                f"its best queries were asked {asked} more, with draws that selected nothing. The "
+                "figures of such a chatbot elsewhere on this page are those of the draw that was "
+                "kept; a method that asks one query selects nothing, and should come out as it was."
+            ),
+        ),
+        (
+            made_table(
+                "Similarity and success when found, and when asked again",
+                "Chatbot|Method|List|n|Found|Again|Difference|Success when found|Success again|"
+                "Of those elicited, again",
+                rows,
+                labels=3,
+                note=f"Success at {threshold_text(document)}. 95 % intervals over targets. Success "
+                "again: of all repeats, the share that reaches the threshold; the last column is "
+                "over the targets that were elicited.",
+            ),
+        ),
+    )

@@ -27,6 +27,7 @@ _SECTIONS: Final = (
     beside.keywords,
     others.ablations,
     others.chatbots,
+    others.repeats,
     others.probes,
     beside.queries,
     beside.costs,

@@ -16,6 +16,7 @@ from saywhat.experiment.results.ablating import ablations
 from saywhat.experiment.results.claims import claims
 from saywhat.experiment.results.pooling import pooled
 from saywhat.experiment.results.reading import Reading
+from saywhat.experiment.results.repeating import repeats
 from saywhat.runs.files import write_atomically
 
 SCHEMA: Final = 1
@@ -82,6 +83,7 @@ def document(
         "chatbots": others.chatbots(reading, rows),
         "queries": beside.queries(reading),
         "probes": others.probes(reading),
+        "repeats": repeats(reading),
         "phases": others.phases(reading),
         "times": others.times(reading),
         "examples": beside.examples(reading),

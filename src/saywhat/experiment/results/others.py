@@ -6,7 +6,7 @@ from typing import Any, Final
 from saywhat.experiment.results.pooling import ALL, rounded
 from saywhat.experiment.results.reading import MAIN, Reading
 
-_PHASES: Final = ("reference", "reinforce", "search")
+_PHASES: Final = ("reference", "reinforce", "search", "verify")
 _COUNTS: Final = ("asked", "unique", "sent")
 _KINDS: Final = (
     "chatbot",
@@ -20,6 +20,7 @@ _KINDS: Final = (
     "human",
     "ablation",
     "probes",
+    "repeat",
 )
 
 

@@ -118,7 +118,7 @@ class Reading:
     @functools.cached_property
     def asked_with(self) -> Mapping[str, Any]:
         """The settings that all evaluations have in common; empty without any."""
-        kinds = ("evaluate/", "search/", "ablation/", "oracle/", "probes/")
+        kinds = ("evaluate/", "search/", "ablation/", "oracle/", "probes/", "repeat/")
         named = (name for kind in kinds for name in self.records if name.startswith(kind))
         return self.records[name]["settings"] if (name := next(named, None)) else {}
 

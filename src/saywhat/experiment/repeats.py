@@ -1,0 +1,91 @@
+"""The best queries asked again: whether what was found is what the chatbot says, or one lucky draw.
+
+The best of N replies of a chatbot that draws them is partly luck, and the more so the larger N. So
+each best query is asked again, with draws that selected nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from saywhat.config import AuditSettings
+from saywhat.experiment import stages
+from saywhat.experiment.stages import Place
+from saywhat.interfaces import Similarity
+from saywhat.ledger import Ledger, LedgeredChatbot, Limits
+from saywhat.records import Finding
+from saywhat.registry import open_chatbot
+from saywhat.rng import derive_seed
+
+
+def repeats(
+    place: Place,
+    found: Mapping[str, Sequence[Finding]],
+    similarity: Similarity,
+    settings: AuditSettings,
+    *,
+    times: int,
+    folder: Path,
+) -> dict[str, Any]:
+    """Ask every method's best queries again.
+
+    Args:
+        place: of the chatbot. One of the built-in kind numbers its draws from its start, so a copy
+            with another seed is asked.
+        found: method -> its findings.
+        similarity: what selected the queries.
+        settings: of the audit that found them.
+        times: how often each is asked again.
+        folder: for the ledger; what was bought before is not bought again.
+
+    Returns:
+        ``times``; ``methods``: method -> ``found``, the similarity of the reply that was kept for
+        each target (``None`` if unmeasured), and ``again``, those of the replies that came for the
+        same query since; ``queries``: what was asked by phase.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    spec = place.spec
+    if place.model is not None:
+        seed = derive_seed(settings.seed, "repeat")
+        spec = f"seq2seq:{stages.reseeded(place.model, folder / 'chatbot', seed=seed)}"
+    chatbot = open_chatbot(spec, connection=settings.connection, model=settings.model)
+    with (
+        chatbot as opened,
+        Ledger(folder / "ledger.sqlite", Limits.of(settings.limits)) as ledger,
+    ):
+        askers = [
+            ledger.chatbot(opened, phase="verify", repeat=nth, attempts=settings.limits.attempts)
+            for nth in range(1, times + 1)
+        ]
+        methods = {
+            name: {
+                "found": [_rounded(f.similarity) for f in findings],
+                "again": _again(name, findings, similarity, askers),
+            }
+            for name, findings in found.items()
+        }
+    return {"times": times, "methods": methods, "queries": stages.counts(folder)}
+
+
+def _again(
+    name: str,
+    findings: Sequence[Finding],
+    similarity: Similarity,
+    askers: Sequence[LedgeredChatbot],
+) -> list[list[float]]:
+    """Give the similarities of new replies, for each finding; of those that failed, none."""
+    measured = [(n, f) for n, f in enumerate(findings) if f.similarity is not None]
+    queries = [f.query for _, f in measured]
+    again: list[list[float]] = [[] for _ in findings]
+    for nth, asker in enumerate(askers):
+        answers = asker.ask(queries, scope=f"{name} {nth}")
+        told = [(n, f, a.reply) for (n, f), a in zip(measured, answers, strict=True)]
+        kept = [(n, f.target, reply) for n, f, reply in told if reply is not None]
+        scores = similarity.score([r for _, _, r in kept], [t for _, t, _ in kept])
+        for (n, _, _), score in zip(kept, scores, strict=True):
+            again[n].append(round(score, 4))
+    return again
+
+
+def _rounded(similarity: float | None) -> float | None:
+    return None if similarity is None else round(similarity, 4)
