@@ -157,7 +157,7 @@ class Made:
         times: int = 2,
     ) -> None:
         """Write what the best queries of methods got, and got again."""
-        told = {name: {"found": found, "again": again} for name, (found, again) in methods.items()}
+        told = {n: {"found": f, "again": a, "query": q} for n, (f, a, q) in methods.items()}
         queries = {"verify": {"asked": 14, "unique": 14, "sent": 14, "failed": 0}}
         self.write(
             f"repeat/{place}",

@@ -169,6 +169,7 @@ def test_what_was_drawn_is_asked_again_with_draws_of_another_seed(
     rounds = [twin.reply(queries) for _ in range(3)]
     wanted = [[float(each[n] == said[n]) for each in rounds] for n in range(40)]
     assert made["methods"]["m"]["again"] == [*wanted, []]
+    assert made["methods"]["m"]["query"] == list(range(41))
     assert rounds[0] != said, "the first draws are not those that selected"
     rate = sum(map(sum, wanted)) / 120
     assert 0.0 < rate < 0.9, "what was lucky is not so again"
@@ -187,6 +188,10 @@ def test_a_chatbot_that_draws_nothing_says_the_same_again(place: Place, tmp_path
     made = repeats(place, {"m": found}, Exact(), SETTINGS, times=2, folder=tmp_path / "again")
     scores = made["methods"]["m"]
     assert scores["again"] == [[score] * 2 for score in scores["found"]]
+    twice = repeats(
+        place, {"m": [*found[:2], *found[:2]]}, Exact(), SETTINGS, times=1, folder=tmp_path / "two"
+    )
+    assert twice["methods"]["m"]["query"] == [0, 1, 0, 1]
     assert set(scores["found"]) == {0.0, 1.0}
 
 

@@ -164,13 +164,14 @@ def _full() -> dict[str, Any]:
         ],
         "repeats": [
             {"chatbot": "sampling", "method": "rl-beam-50", "list": "real", "times": 5,
-             "targets": 147, "elicited": 44, "found": 0.565, "found_ci95": [0.53, 0.6],
+             "targets": 147, "elicited": 44, "queries": 109,
+             "found": 0.565, "found_ci95": [0.53, 0.6],
              "again": 0.25, "again_ci95": [0.2, 0.3], "difference": -0.315,
              "difference_ci95": [-0.35, -0.28], "success": 0.2993, "success_ci95": [0.23, 0.38],
              "success_again": 0.08, "success_again_ci95": [0.05, 0.12], "kept": 0.21,
              "kept_ci95": [0.14, 0.29]},
             {"chatbot": "sampling", "method": "real-input", "list": "generated", "times": 5,
-             "targets": 0, "elicited": 0,
+             "targets": 0, "elicited": 0, "queries": 0,
              **dict.fromkeys(["found", "again", "difference", "success", "success_again", "kept"]),
              **dict.fromkeys(["found_ci95", "again_ci95", "difference_ci95", "success_ci95",
                               "success_again_ci95", "kept_ci95"])},
@@ -304,12 +305,12 @@ def test_what_was_asked_again_stands_beside_what_was_found(full: dict[str, Any])
     assert "asked 5 times more" in section.paragraphs[0]
     found, nothing = section.tables[0].rows
     assert found == (
-        "sampling", "rl-beam-50", "real", "147", "0.565 [0.53, 0.60]", "0.250 [0.20, 0.30]",
-        "-0.315 [-0.350, -0.280]", "29.9% (23.0 to 38.0%)", "8.0% (5.0 to 12.0%)",
-        "21.0% (14.0 to 29.0%)",
+        "sampling", "rl-beam-50", "real", "147", "109", "0.565 [0.53, 0.60]",
+        "0.250 [0.20, 0.30]", "-0.315 [-0.350, -0.280]", "29.9% (23.0 to 38.0%)",
+        "8.0% (5.0 to 12.0%)", "21.0% (14.0 to 29.0%)",
     )  # fmt: skip
-    assert nothing == ("sampling", "real-input", "generated", "0", *["n/e"] * 6)
-    assert _table(_empty(), "Asked again", "Similarity").rows == ((MISSING,) * 10,)
+    assert nothing == ("sampling", "real-input", "generated", "0", "0", *["n/e"] * 6)
+    assert _table(_empty(), "Asked again", "Similarity").rows == ((MISSING,) * 11,)
 
 
 def test_the_explanation_counts_from_the_document(full: dict[str, Any]) -> None:

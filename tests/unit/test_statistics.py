@@ -9,6 +9,7 @@ from saywhat.evaluation.statistics import (
     MIN_VALUES,
     Interval,
     area_under_curve,
+    bootstrap_clusters,
     bootstrap_mean,
     holm,
     mcnemar_exact,
@@ -33,6 +34,58 @@ def test_the_bootstrap_interval_covers_the_true_mean_as_often_as_it_says(
         assert interval is not None
         covered += interval.low <= 0.5 <= interval.high
     assert 357 <= covered <= 396
+
+
+def test_clusters_of_one_are_no_clusters_and_copies_tell_nothing_new(
+    rng: np.random.Generator,
+) -> None:
+    values = rng.normal(size=30).tolist()
+    plain = bootstrap_mean(values, np.random.default_rng(1))
+    alone = bootstrap_clusters(values, list(range(30)), np.random.default_rng(1))
+    copied = bootstrap_clusters(
+        [v for v in values for _ in range(4)],
+        [n for n in range(30) for _ in range(4)],
+        np.random.default_rng(1),
+    )
+    assert plain is not None
+    for found in (alone, copied):
+        assert found is not None
+        assert found.as_list() == plain.as_list()
+        assert found.estimate == pytest.approx(plain.estimate)
+    naive = bootstrap_mean([v for v in values for _ in range(4)], np.random.default_rng(1))
+    assert naive is not None
+    # four copies as if they were four targets: half as wide as is right
+    assert naive.high - naive.low == pytest.approx((plain.high - plain.low) / 2, rel=0.1)
+
+
+def test_the_cluster_interval_covers_the_mean_where_the_plain_one_does_not(
+    rng: np.random.Generator,
+) -> None:
+    # 40 clusters of 1 to 9 values that share most of what they are; the mean is 0. Of 300 samples
+    # about 94% should be covered: 282 +- 4.1, and below 265 is a 4-sigma event.
+    covered = plain = 0
+    for _ in range(300):
+        clusters = np.repeat(np.arange(40), rng.integers(1, 10, size=40))
+        values = (rng.normal(size=40)[clusters] + 0.3 * rng.normal(size=len(clusters))).tolist()
+        interval = bootstrap_clusters(values, clusters.tolist(), rng, draws=400)
+        other = bootstrap_mean(values, rng, draws=400)
+        assert interval is not None
+        assert other is not None
+        covered += interval.low <= 0.0 <= interval.high
+        plain += other.low <= 0.0 <= other.high
+    assert covered >= 265
+    assert plain < 230
+
+
+def test_a_clusters_mean_counts_each_value_once() -> None:
+    values, clusters = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0], ["a", "a", "a", "b", "c", "d", "e"]
+    found = bootstrap_clusters(values, clusters, np.random.default_rng(1))
+    assert found is not None
+    assert found.estimate == pytest.approx(3 / 7)
+    # no draw of the first cluster in 5, with probability 0.8 ** 5 = 0.33: the lower end is 0
+    assert found.low == 0.0
+    with pytest.raises(ValueError, match="Expected a cluster for each value, got 6 for 7"):
+        bootstrap_clusters(values, clusters[:6], np.random.default_rng(1))
 
 
 def test_the_bootstrap_interval_agrees_with_the_normal_one(rng: np.random.Generator) -> None:

@@ -1,12 +1,12 @@
 """Intervals and paired tests, as pure functions.
 
 Whatever cannot be estimated is ``None``, never 0: a rate over nothing is not a rate. The resampled
-unit is the target, since the attempts for one target are not independent.
+unit is the target, since the attempts for one target are not independent; or what targets share.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 import numpy as np
@@ -71,6 +71,50 @@ def bootstrap_mean(
         ]
     )
     low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(data.mean()), float(low), float(high))
+
+
+def bootstrap_clusters(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    rng: np.random.Generator,
+    *,
+    draws: int = 2000,
+) -> Interval | None:
+    """Give the mean of values that come in clusters, and its interval (Field and Welsh, 2007).
+
+    Values of one cluster, such as the targets that share a query and with it one drawn reply, are
+    not independent: whole clusters are resampled, each with all its values.
+
+    Args:
+        values: one a target.
+        clusters: what each is of.
+        rng: the random source.
+        draws: the number of resamples.
+
+    Returns:
+        ``None`` for fewer than ``MIN_VALUES`` clusters.
+
+    Raises:
+        ValueError: the lengths differ, or a value is not finite.
+
+    Example:
+        >>> rng = np.random.default_rng(1)
+        >>> bootstrap_clusters([0.0, 1.0] * 5, [1, 2] * 5, rng) is None  # of two clusters
+        True
+    """
+    data = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(data).all():
+        raise ValueError("Expected finite values; leave unmeasured targets out.")
+    if len(data) != len(clusters):
+        raise ValueError(f"Expected a cluster for each value, got {len(clusters)} for {len(data)}.")
+    numbers = {name: n for n, name in enumerate(dict.fromkeys(clusters))}
+    if len(numbers) < MIN_VALUES:
+        return None
+    of = np.asarray([numbers[name] for name in clusters])
+    sums, sizes = np.bincount(of, weights=data), np.bincount(of)
+    drawn = rng.integers(len(sums), size=(draws, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
     return Interval(float(data.mean()), float(low), float(high))
 
 

@@ -40,8 +40,9 @@ def repeats(
 
     Returns:
         ``times``; ``methods``: method -> ``found``, the similarity of the reply that was kept for
-        each target (``None`` if unmeasured), and ``again``, those of the replies that came for the
-        same query since; ``queries``: what was asked by phase.
+        each target (``None`` if unmeasured), ``again``, those of the replies that came for the same
+        query since, and ``query``, the number of that query: targets that share one share its
+        draws; ``queries``: what was asked by phase.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     spec = place.spec
@@ -61,6 +62,7 @@ def repeats(
             name: {
                 "found": [_rounded(f.similarity) for f in findings],
                 "again": _again(name, findings, similarity, askers),
+                "query": _numbered([f.query for f in findings]),
             }
             for name, findings in found.items()
         }
@@ -85,6 +87,12 @@ def _again(
         for (n, _, _), score in zip(kept, scores, strict=True):
             again[n].append(round(score, 4))
     return again
+
+
+def _numbered(queries: Sequence[str]) -> list[int]:
+    """Give each query the number of its first appearance."""
+    first: dict[str, int] = {}
+    return [first.setdefault(query, len(first)) for query in queries]
 
 
 def _rounded(similarity: float | None) -> float | None:

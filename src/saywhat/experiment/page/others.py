@@ -239,6 +239,7 @@ def repeats(document: Document) -> Section:
             entry["method"],
             entry["list"],
             number_cell(entry, "targets"),
+            number_cell(entry, "queries"),
             mean_cell(entry, "found", "found_ci95"),
             mean_cell(entry, "again", "again_ci95"),
             difference_cell({**entry, "ci95": entry["difference_ci95"]}),
@@ -257,17 +258,19 @@ def repeats(document: Document) -> Section:
                 "The best of many replies of a chatbot that draws them is partly a lucky draw. So "
                 f"its best queries were asked {asked} more, with draws that selected nothing. The "
                 "figures of such a chatbot elsewhere on this page are those of the draw that was "
-                "kept; a method that asks one query selects nothing, and should come out as it was."
+                "kept. A method that asks one query selects nothing, and should come out as it "
+                "was, give or take: targets that share a query share its draw, so intervals here "
+                "are over queries, and those elsewhere are too narrow for such a chatbot."
             ),
         ),
         (
             made_table(
                 "Similarity and success when found, and when asked again",
-                "Chatbot|Method|List|n|Found|Again|Difference|Success when found|Success again|"
-                "Of those elicited, again",
+                "Chatbot|Method|List|n|Queries|Found|Again|Difference|Success when found|"
+                "Success again|Of those elicited, again",
                 rows,
                 labels=3,
-                note=f"Success at {threshold_text(document)}. 95 % intervals over targets. Success "
+                note=f"Success at {threshold_text(document)}. 95 % intervals over queries. Success "
                 "again: of all repeats, the share that reaches the threshold; the last column is "
                 "over the targets that were elicited.",
             ),

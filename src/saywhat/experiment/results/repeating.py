@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from saywhat.evaluation.statistics import bootstrap_mean
+import numpy as np
+
+from saywhat.evaluation.statistics import Interval, bootstrap_clusters, wilson
 from saywhat.evaluation.success import reaches
 from saywhat.experiment.paper import LISTS
-from saywhat.experiment.results.pooling import drawing, ends, mean, rounded, share
+from saywhat.experiment.results.pooling import drawing, ends, mean, rounded
 from saywhat.experiment.results.reading import Reading
 
 
@@ -18,7 +20,8 @@ def repeats(reading: Reading) -> list[dict[str, Any]]:
         were measured both times, ``difference`` is the latter less the former; ``success`` is the
         share of targets that were elicited, ``success_again`` the mean share of repeats that reach
         the threshold; ``kept`` is that of the ``elicited`` targets alone: how often a query that
-        worked works again. Each with an interval over targets.
+        worked works again. Each with an interval over the ``queries`` that differ: targets that
+        share one share its draws.
     """
     return [row for place in reading.places for row in _of_chatbot(reading, place)]
 
@@ -30,41 +33,54 @@ def _of_chatbot(reading: Reading, place: str) -> Iterator[dict[str, Any]]:
     slots = reading.slots(
         place, "test", reading.records[f"repeat/{place}"]["settings"]["per_group"]
     )
-    for method, scores in outcome["methods"].items():
+    for method, told in outcome["methods"].items():
+        columns = (told["found"], told["again"], told["query"])
         for listed in LISTS:
             both = [
-                (found, again)
-                for slot, found, again in zip(
-                    slots or (), scores["found"], scores["again"], strict=True
-                )
+                (found, again, query)
+                for slot, found, again, query in zip(slots or (), *columns, strict=True)
                 if slot.list == listed and found is not None and again
             ]
-            names = (place, method, listed)
             yield {
                 "chatbot": reading.label(place),
                 "method": method,
                 "list": listed,
                 "times": outcome["times"],
-                **_measured(both, reading.threshold or 0.0, names),
+                **_measured(both, reading.threshold or 0.0, (place, method, listed)),
             }
 
 
 def _measured(
-    both: Sequence[tuple[float, Sequence[float]]], threshold: float, names: Sequence[str]
+    both: Sequence[tuple[float, Sequence[float], int]], threshold: float, names: Sequence[str]
 ) -> Mapping[str, Any]:
-    found = [first for first, _ in both]
-    again = [sum(later) / len(later) for _, later in both]
-    less = [later - first for first, later in zip(found, again, strict=True)]
-    hits = [float(reaches(first, threshold)) for first in found]
-    hits_again = [sum(reaches(s, threshold) for s in later) / len(later) for _, later in both]
-    kept = [rate for hit, rate in zip(hits, hits_again, strict=True) if hit]
-    rates = {"success": hits, "success_again": hits_again, "kept": kept}
-    made: dict[str, Any] = {"targets": len(both), "elicited": len(kept)}
-    for name, values in {"found": found, "again": again, "difference": less}.items():
+    found = [first for first, _, _ in both]
+    again = [sum(later) / len(later) for _, later, _ in both]
+    hits = [float(reaches(score, threshold)) for score in found]
+    hits_again = [sum(reaches(s, threshold) for s in later) / len(later) for _, later, _ in both]
+    every = [query for _, _, query in both]
+    elicited = [n for n, hit in enumerate(hits) if hit]
+    figures = {
+        "found": (found, every),
+        "again": (again, every),
+        "difference": ([b - a for a, b in zip(found, again, strict=True)], every),
+        "success": (hits, every),
+        "success_again": (hits_again, every),
+        "kept": ([hits_again[n] for n in elicited], [every[n] for n in elicited]),
+    }
+    made: dict[str, Any] = {
+        "targets": len(both), "elicited": len(elicited), "queries": len(set(every)),
+    }  # fmt: skip
+    for name, (values, queries) in figures.items():
         made[name] = rounded(mean(values))
-        made[f"{name}_ci95"] = ends(bootstrap_mean(values, drawing("repeat", name, *names)))
-    for name, values in rates.items():
-        rate = share(values, "repeat", name, *names) if values else None
-        made[name] = rounded(mean(values))
-        made[f"{name}_ci95"] = ends(rate)
+        made[f"{name}_ci95"] = ends(_interval(values, queries, drawing("repeat", name, *names)))
     return made
+
+
+def _interval(
+    values: Sequence[float], queries: Sequence[int], rng: np.random.Generator
+) -> Interval | None:
+    """Give the interval of a mean over targets; resamples of equal values would have no width."""
+    if set(values) in ({0.0}, {1.0}):
+        count = len(set(queries))
+        return wilson(count * int(values[0]), count)
+    return bootstrap_clusters(values, queries, rng)
