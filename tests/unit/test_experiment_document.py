@@ -245,6 +245,19 @@ def test_what_was_asked_again_is_beside_what_was_found(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_chatbot_that_says_the_same_again_has_no_difference(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    made.collect("sampling")
+    method = (LOW, [[score] * 2 for score in LOW], list(range(12)))
+    made.repeat("sampling", {"rl-greedy": method}, per_group=2)
+    row = the(made_of(made)["repeats"], list="real")
+    assert (row["difference"], row["difference_ci95"]) == (0.0, [0.0, 0.0])
+    assert (row["found_ci95"], row["again_ci95"]) == ([0.2, 0.2], [0.2, 0.2])
+    # 0 of 6 is not "never": a share has Wilson's interval, a similarity has not
+    assert (row["success"], row["success_ci95"]) == (0.0, wilson_of(0, 6))
+    assert (row["success_again_ci95"], row["kept_ci95"]) == (wilson_of(0, 6), None)
+
+
 def test_rows_know_what_training_asked(made: Made) -> None:
     made.reinforce(2)
     for method in ("rl-greedy", "pretrained-greedy", "retrieval", "random-200"):

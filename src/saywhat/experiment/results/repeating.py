@@ -1,7 +1,7 @@
 """What the best queries get when they are asked again: how much of a figure was a lucky draw."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from saywhat.evaluation.success import reaches
 from saywhat.experiment.paper import LISTS
 from saywhat.experiment.results.pooling import drawing, ends, mean, rounded
 from saywhat.experiment.results.reading import Reading
+
+_RATES: Final = ("success", "success_again", "kept")
 
 
 def repeats(reading: Reading) -> list[dict[str, Any]]:
@@ -72,14 +74,16 @@ def _measured(
     }  # fmt: skip
     for name, (values, queries) in figures.items():
         made[name] = rounded(mean(values))
-        made[f"{name}_ci95"] = ends(_interval(values, queries, drawing("repeat", name, *names)))
+        rng = drawing("repeat", name, *names)
+        interval = _rate if name in _RATES else bootstrap_clusters
+        made[f"{name}_ci95"] = ends(interval(values, queries, rng))
     return made
 
 
-def _interval(
+def _rate(
     values: Sequence[float], queries: Sequence[int], rng: np.random.Generator
 ) -> Interval | None:
-    """Give the interval of a mean over targets; resamples of equal values would have no width."""
+    """Give the interval of a mean share; resamples of equal ones would have no width."""
     if set(values) in ({0.0}, {1.0}):
         count = len(set(queries))
         return wilson(count * int(values[0]), count)
