@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from saywhat.config import AuditSettings, OracleSettings
+from saywhat.config import AuditSettings, DecodingSettings, OracleSettings
 from saywhat.corpora.files import write_pairs
 from saywhat.evaluation.sensitivity import measure
 from saywhat.experiment import extras
@@ -29,18 +29,23 @@ DRAWN = ANTI.model_copy(update={"temperature": 1.0, "anti_lm_weight": 0.0, "seed
 POSTS = QUERIES[::11]
 
 
-@pytest.fixture
-def place(make_network: MakeNetwork, tmp_path: Path) -> Place:
-    """Give a chatbot of six words, its corpus and its lists, as the stages leave them."""
-    model = tmp_path / "chatbot" / "model"
+def saved(make_network: MakeNetwork, folder: Path, decoding: DecodingSettings) -> Place:
+    """Give the place of a chatbot of six words."""
+    model = folder / "chatbot" / "model"
     save_model(
         opinionated(make_network, 1),
         Vocabulary(WORDS),
         model,
         kind="chatbot",
-        extra={"decoding": ANTI.model_dump()},
+        extra={"decoding": decoding.model_dump()},
     )
-    made = Place(tmp_path, f"seq2seq:{model}", "tiny")
+    return Place(folder, f"seq2seq:{model}", "tiny")
+
+
+@pytest.fixture
+def place(make_network: MakeNetwork, tmp_path: Path) -> Place:
+    """Give a chatbot, its corpus and its lists, as the stages leave them."""
+    made = saved(make_network, tmp_path, ANTI)
     chatbot = load_chatbot(made.spec)
     replies = chatbot.reply(POSTS)
     (made.corpus / "targets").mkdir(parents=True)
@@ -139,18 +144,6 @@ def finding_of(query: str, reply: str | None, target: str) -> Finding:
         target, "real", "1-3", "real 1-3", "elicited" if similarity else "not_elicited",
         query, reply or "", similarity, bool(similarity), None, 1, 0, 0.0, False,
     )  # fmt: skip
-
-
-def saved(make_network: MakeNetwork, folder: Path, decoding: Any) -> Place:
-    model = folder / "model"
-    save_model(
-        opinionated(make_network, 1),
-        Vocabulary(WORDS),
-        model,
-        kind="chatbot",
-        extra={"decoding": decoding.model_dump()},
-    )
-    return Place(folder, f"seq2seq:{model}", "tiny")
 
 
 def test_what_was_drawn_is_asked_again_with_draws_of_another_seed(

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64
 
 MIN_VALUES: Final = 5  # with fewer, percentiles of resamples say nothing about the mean
 _Z95: Final = 1.959963984540054
@@ -58,9 +59,7 @@ def bootstrap_mean(
         >>> bootstrap_mean([0.0, 1.0, 0.0, 1.0], np.random.default_rng(1)) is None
         True
     """
-    data = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(data).all():
-        raise ValueError("Expected finite values; leave unmeasured targets out.")
+    data = _finite(values)
     if len(data) < MIN_VALUES:
         return None
     block = max(1, _BLOCK // len(data))
@@ -72,6 +71,13 @@ def bootstrap_mean(
     )
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(data.mean()), float(low), float(high))
+
+
+def _finite(values: Sequence[float]) -> Float64[np.ndarray, " values"]:
+    data = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(data).all():
+        raise ValueError("Expected finite values; leave unmeasured targets out.")
+    return data
 
 
 def bootstrap_clusters(
@@ -103,9 +109,7 @@ def bootstrap_clusters(
         >>> bootstrap_clusters([0.0, 1.0] * 5, [1, 2] * 5, rng) is None  # of two clusters
         True
     """
-    data = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(data).all():
-        raise ValueError("Expected finite values; leave unmeasured targets out.")
+    data = _finite(values)
     if len(data) != len(clusters):
         raise ValueError(f"Expected a cluster for each value, got {len(clusters)} for {len(data)}.")
     numbers = {name: n for n, name in enumerate(dict.fromkeys(clusters))}

@@ -115,7 +115,7 @@ def evaluate(
         ]
     return {
         "rows": made,
-        "scores": {name: [_rounded(f.similarity) for f in each] for name, each in found.items()},
+        "scores": {name: [rounded(f.similarity) for f in each] for name, each in found.items()},
         "exact": [int(f.exact) for f in chosen],
         "first": [f.queries_to_first_success for f in chosen],
         "queries": by_list(chosen, scales.queries),
@@ -229,7 +229,7 @@ def examples(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "target": f.target,
             "query": f.query,
             "reply": f.reply,
-            "similarity": _rounded(f.similarity),
+            "similarity": rounded(f.similarity),
         }
         for members in groups.values()
         for f in sorted(members, key=lambda f: fraction("example", f.target))[:_EXAMPLES]
@@ -245,5 +245,6 @@ def _null(nulls: Mapping[str, NullScores], row: Mapping[str, Any]) -> dict[str, 
     return {"null_mean": null.mean, "generic_best": max(means, default=None)}
 
 
-def _rounded(similarity: float | None) -> float | None:
+def rounded(similarity: float | None) -> float | None:
+    """Round a similarity to the 4 digits that a part holds."""
     return None if similarity is None else round(similarity, 4)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,27 @@ from saywhat.rng import derive, fraction
 
 
 @contextmanager
-def asking(place: Place, settings: AuditSettings, folder: Path) -> Iterator[LedgeredChatbot]:
-    """Open a chatbot behind a ledger of its own; what it bought before is not bought again."""
+def opened(
+    spec: str, settings: AuditSettings, folder: Path
+) -> Iterator[Callable[..., LedgeredChatbot]]:
+    """Open a chatbot behind a ledger of its own; what it bought before is not bought again.
+
+    Yields:
+        Gives the chatbot as it is asked in a phase; the arguments are those of ``Ledger.chatbot``.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    chatbot = open_chatbot(place.spec, connection=settings.connection, model=settings.model)
     with (
-        chatbot as opened,
+        open_chatbot(spec, connection=settings.connection, model=settings.model) as chatbot,
         Ledger(folder / "ledger.sqlite", Limits.of(settings.limits)) as ledger,
     ):
-        yield ledger.chatbot(opened, phase="search", attempts=settings.limits.attempts)
+        yield functools.partial(ledger.chatbot, chatbot, attempts=settings.limits.attempts)
+
+
+@contextmanager
+def asking(place: Place, settings: AuditSettings, folder: Path) -> Iterator[LedgeredChatbot]:
+    """Open a place's chatbot for a search."""
+    with opened(place.spec, settings, folder) as asked:
+        yield asked(phase="search")
 
 
 def _replies(chatbot: LedgeredChatbot, scope: str, queries: Sequence[str]) -> list[str | None]:

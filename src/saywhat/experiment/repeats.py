@@ -10,11 +10,12 @@ from typing import Any
 
 from saywhat.config import AuditSettings
 from saywhat.experiment import stages
+from saywhat.experiment.evaluate import rounded
+from saywhat.experiment.extras import opened
 from saywhat.experiment.stages import Place
 from saywhat.interfaces import Similarity
-from saywhat.ledger import Ledger, LedgeredChatbot, Limits
+from saywhat.ledger import LedgeredChatbot
 from saywhat.records import Finding
-from saywhat.registry import open_chatbot
 from saywhat.rng import derive_seed
 
 
@@ -44,23 +45,16 @@ def repeats(
         query since, and ``query``, the number of that query: targets that share one share its
         draws; ``queries``: what was asked by phase.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # before the checkpoint makes it
     spec = place.spec
     if place.model is not None:
         seed = derive_seed(settings.seed, "repeat")
         spec = f"seq2seq:{stages.reseeded(place.model, folder / 'chatbot', seed=seed)}"
-    chatbot = open_chatbot(spec, connection=settings.connection, model=settings.model)
-    with (
-        chatbot as opened,
-        Ledger(folder / "ledger.sqlite", Limits.of(settings.limits)) as ledger,
-    ):
-        askers = [
-            ledger.chatbot(opened, phase="verify", repeat=nth, attempts=settings.limits.attempts)
-            for nth in range(1, times + 1)
-        ]
+    with opened(spec, settings, folder) as asked:
+        askers = [asked(phase="verify", repeat=nth) for nth in range(1, times + 1)]
         methods = {
             name: {
-                "found": [_rounded(f.similarity) for f in findings],
+                "found": [rounded(f.similarity) for f in findings],
                 "again": _again(name, findings, similarity, askers),
                 "query": _numbered([f.query for f in findings]),
             }
@@ -93,7 +87,3 @@ def _numbered(queries: Sequence[str]) -> list[int]:
     """Give each query the number of its first appearance."""
     first: dict[str, int] = {}
     return [first.setdefault(query, len(first)) for query in queries]
-
-
-def _rounded(similarity: float | None) -> float | None:
-    return None if similarity is None else round(similarity, 4)
