@@ -258,6 +258,16 @@ def test_a_chatbot_that_says_the_same_again_has_no_difference(tmp_path: Path) ->
     assert (row["success_again_ci95"], row["kept_ci95"]) == (wilson_of(0, 6), None)
 
 
+def test_targets_that_share_a_query_are_one_draw_and_no_interval(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    made.collect("sampling")
+    again = [[0.9, 0.1], [0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.1], [0.9, 0.9]] * 2
+    made.repeat("sampling", {"rl-greedy": ([0.8] * 12, again, [0] * 12)}, per_group=2)
+    row = the(made_of(made)["repeats"], list="real")
+    assert (row["targets"], row["queries"], row["elicited"], row["kept"]) == (6, 1, 6, 0.5)
+    assert [row[f"{name}_ci95"] for name in ("again", "success_again", "kept")] == [None] * 3
+
+
 def test_rows_know_what_training_asked(made: Made) -> None:
     made.reinforce(2)
     for method in ("rl-greedy", "pretrained-greedy", "retrieval", "random-200"):
