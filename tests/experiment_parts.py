@@ -26,11 +26,13 @@ class Made:
         folder: where.
         size: test and validation targets of each list and length.
         judge: ``none`` for no judge.
+        threshold: of success.
     """
 
     folder: Path
     size: int = 2
     judge: str = "none"
+    threshold: float = 0.7
     names: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -58,7 +60,7 @@ class Made:
         return Parts(self.folder)
 
     def asked_with(self) -> dict[str, Any]:
-        similarity = {"name": REWARD, "vectors": "glove-6b-50d", "threshold": 0.7}
+        similarity = {"name": REWARD, "vectors": "glove-6b-50d", "threshold": self.threshold}
         return {"chatbot": "builtin", "similarity": similarity, "judge": self.judge}
 
     def collect(self, place: str = "main") -> None:
@@ -132,8 +134,15 @@ class Made:
             "counts": {**counts, "by_phase": {"search": asked}, "detail": {"search": counts}},
         }
 
-    def ablation(self, name: str, methods: Mapping[str, Any], *, reward: str = REWARD) -> None:
-        trained = {"validation_similarity": 0.5, "metrics": [], "queries": {
+    def ablation(
+        self,
+        name: str,
+        methods: Mapping[str, Any],
+        *,
+        reward: str = REWARD,
+        metrics: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        trained = {"validation_similarity": 0.5, "metrics": list(metrics), "queries": {
             "reinforce": {"asked": 20, "unique": 15, "sent": 17, "failed": 0}}}  # fmt: skip
         train = {"seed": 1, "reinforce": {"steps": 200}, "similarity": {"name": reward}}
         settings = {

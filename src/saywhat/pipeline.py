@@ -46,7 +46,7 @@ from saywhat.training.supervised import Progress
 
 _REFERENCE: Final = "reference.jsonl.xz"
 _MOST_HELD_OUT: Final = 0.05  # of the corpus; the built-in chatbot's most frequent reply has 4 %
-_ORIGIN: Final = "reference.json"
+ORIGIN: Final = "reference.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Training:
                     f"The corpus {self.settings.corpus} gives no post to ask "
                     f"({sum(map(len, parts.values())):,} conversations); give more of them."
                 )
-            write_json(origin, self.folder / _ORIGIN)
+            write_json(origin, self.folder / ORIGIN)
             self._reports.stage(f"Asking {chatbot.name} {len(utterances):,} posts")
             pairs = self._ask(chatbot, utterances)
             if not pairs:
@@ -163,7 +163,7 @@ class Training:
         names = {"corpus", "seed", "lists", "collect"}
         chatbot = self._made().fingerprint
         wanted = {"chatbot": chatbot, **self.settings.model_dump(mode="json", include=names)}
-        path = self.folder / _ORIGIN
+        path = self.folder / ORIGIN
         if not path.exists():
             return wanted
         found = read_json(path, what="a description of a reference corpus")

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from saywhat.evaluation.bands import query_hits, seed_band, target_band, threshold_hits
+from saywhat.evaluation.bands import (
+    query_hits,
+    resampled_means,
+    seed_band,
+    seed_draws,
+    target_band,
+    threshold_hits,
+)
 from saywhat.evaluation.statistics import bootstrap_mean
 from saywhat.evaluation.success import success_curve
 
@@ -122,3 +129,39 @@ def test_the_band_over_seeds_covers_where_that_over_targets_does_not(
     # independent covers about half.
     assert both >= 168, both
     assert pooled <= 140, pooled
+
+
+def test_means_of_two_lists_can_share_the_draws_of_their_seeds(rng: np.random.Generator) -> None:
+    # each list is 0 in one seed and 1 in the other, the same one: their difference is always 0
+    hits = np.zeros((2, 9, 1))
+    hits[1] = 1.0
+    by_seed = seed_draws(2, rng, draws=200)
+    assert by_seed.sum(axis=1).tolist() == [2.0] * 200
+    made = [resampled_means(hits, rng, draws=200, by_seed=by_seed) for _ in range(2)]
+    assert made[0] is not None
+    assert made[1] is not None
+    assert made[0][0].tolist() == [0.5]
+    assert (made[0][1] == made[1][1]).all()
+    assert set(made[0][1].ravel().tolist()) == {0.0, 0.5, 1.0}
+
+
+def test_means_of_one_seed_are_those_of_its_resampled_targets() -> None:
+    values = np.arange(12, dtype=np.float64).reshape(1, 6, 2)
+    made = resampled_means(values, np.random.default_rng(3), draws=50)
+    assert made is not None
+    by_target = np.random.default_rng(3).multinomial(6, [1 / 6] * 6, size=50)
+    assert made[1] == pytest.approx(by_target @ values[0] / 6)
+    assert made[0].tolist() == [5.0, 6.0]
+
+
+def test_a_resample_of_nothing_measured_is_not_a_number() -> None:
+    values = np.full((2, 6, 1), np.nan)
+    values[1] = 1.0  # the first seed measured nothing
+    made = resampled_means(values, np.random.default_rng(1), draws=100)
+    assert made is not None
+    missing = np.isnan(made[1]).ravel()
+    assert 0 < missing.sum() < 100
+    assert (made[1].ravel()[~missing] == 1.0).all()
+    band = seed_band(values, np.random.default_rng(1), draws=100)
+    assert band is not None
+    assert (band.low, band.high) == ((1.0,), (1.0,))

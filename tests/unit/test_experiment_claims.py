@@ -10,7 +10,9 @@ from saywhat.experiment.results.reading import Reading
 from saywhat.experiment.results.rules import FAILS, HOLDS, UNTESTED
 from tests.experiment_parts import RAW, REWARD, Made
 
-TRAINING, CANDIDATES, MORE, EASIER, PEOPLE, GAINS, FLUENT, HALF, MOST, ELSEWHERE = range(10)
+TRAINING, CANDIDATES, MORE, EASIER, LOW, PEOPLE, GAINS, FLUENT, HALF, MOST, ELSEWHERE, AGENT = (
+    range(12)
+)
 SIZE = 5  # targets of each list and length: enough for an interval
 
 
@@ -68,13 +70,58 @@ def test_many_candidates_must_be_well_above_and_more_only_above(made: Made) -> N
     assert (found[CANDIDATES]["verdict"], found[MORE]["verdict"]) == (FAILS, HOLDS)
 
 
-def test_seeds_are_averaged_before_methods_are_compared(made: Made) -> None:
-    for seed, score in ((1, 0.8), (2, 0.4)):
+@pytest.mark.parametrize(
+    ("second", "verdict", "figure"),
+    [
+        (0.6, HOLDS, "+0.200 [+0.100, +0.300] on Generated (15 targets)"),
+        (0.4, FAILS, "+0.100 [-0.100, +0.300], not told apart, on Generated (15 targets)"),
+    ],
+)
+def test_seeds_are_averaged_and_their_differences_are_in_the_interval(
+    made: Made, second: float, verdict: str, figure: str
+) -> None:
+    for seed, score in ((1, 0.8), (2, second)):
         made.evaluate("rl-greedy", level(score, score), seed=seed)
         made.evaluate("pretrained-greedy", level(0.5, 0.5), seed=seed)
     found = verdicts(made)[TRAINING]
-    assert found["verdict"] == HOLDS
-    assert "+0.100 [+0.100, +0.100] on Generated (15 targets)" in found["figure"]
+    assert found["verdict"] == verdict
+    assert figure in found["figure"]
+
+
+def test_other_similarities_are_looked_at_group_by_group(made: Made) -> None:
+    better = {REWARD: level(0.6, 0.5), RAW: level(0.6, 0.5)[:15] + level(0.3, 0.3)[15:]}
+    made.evaluate("rl-greedy", better)
+    made.evaluate("pretrained-greedy", level(0.5, 0.4))
+    found = verdicts(made)[TRAINING]
+    assert found["verdict"] == HOLDS, "the rule is by the reward"
+    assert found["figure"].endswith(
+        f" Of 6 groups of list and length it is above 0 in 6 by {REWARD}, 3 (below 0 in 3) by "
+        f"{RAW}."
+    )
+
+
+@pytest.mark.parametrize(("score", "verdict"), [(0.5, HOLDS), (0.698, FAILS)])
+def test_real_inputs_are_low_under_the_threshold_in_every_length(
+    made: Made, score: float, verdict: str
+) -> None:
+    # scores run to 0.004 above their level: the second's interval has the threshold 0.7 in it
+    made.evaluate("real-input", level(0.0, 0.4)[:25] + level(0.0, score)[25:])
+    found = verdicts(made)[LOW]
+    assert found["verdict"] == verdict
+    assert f"by {RAW} 0.402, 0.402, {score + 0.002:.3f}." in found["figure"]
+
+
+@pytest.mark.parametrize(
+    ("generated", "real", "verdict"), [(0.8, 0.8, FAILS), (0.2, 0.2, HOLDS), (0.2, 0.8, FAILS)]
+)
+def test_the_agent_is_out_of_reach_if_it_elicits_less_than_half(
+    made: Made, generated: float, real: float, verdict: str
+) -> None:
+    made.evaluate("rnn-agent-10", level(generated, real), kind="search")
+    found = verdicts(made)[AGENT]
+    assert found["verdict"] == verdict
+    share = "100.0 %" if real > 0.7 else "0.0 %"
+    assert f"elicited {share} of 15 targets of Real with 2 queries each" in found["figure"]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +149,29 @@ def test_gains_must_reach_the_papers_by_its_own_similarity(
     assert "in the paper 41.5 %, a perfect score would gain 148.8 %" in found["figure"]
 
 
-@pytest.mark.parametrize(("ordinariness", "verdict"), [(0.4, HOLDS), (0.39, FAILS)])
-def test_queries_are_fluent_from_a_percentile_of_forty(
+def test_a_gain_that_no_method_can_reach_is_no_test(made: Made) -> None:
+    # 0.802 of 4-6 and 7-10 words: a perfect score gains 24.7 %, less than 34.0 and 28.3 %
+    people = level(0.0, 0.4)[:20] + level(0.0, 0.8)[20:]
+    made.evaluate("real-input", people)
+    made.evaluate("rl-beam-200", level(0.0, 0.6)[:20] + level(0.0, 0.9)[20:])
+    found = verdicts(made)[GAINS]
+    assert found["verdict"] == HOLDS, "49.8 % in the only length that can be tested"
+    assert found["figure"].count("24.7 %, so that it cannot be tested here") == 2
+    made.evaluate("real-input", level(0.0, 0.8))
+    made.evaluate("rl-beam-200", level(0.0, 0.9))
+    assert verdicts(made)[GAINS]["verdict"] == UNTESTED
+
+
+def test_a_length_without_a_gain_leaves_the_claim_open(made: Made) -> None:
+    made.evaluate("real-input", [*level(0.0, 0.4)[:25], *[None] * 5])
+    made.evaluate("rl-beam-200", level(0.0, 0.6))
+    assert verdicts(made)[GAINS]["verdict"] == UNTESTED
+
+
+@pytest.mark.parametrize(
+    ("ordinariness", "verdict"), [(0.4, HOLDS), (0.39, FAILS), (0.6, HOLDS), (0.61, UNTESTED)]
+)
+def test_queries_are_fluent_if_they_are_as_ordinary_as_peoples(
     made: Made, ordinariness: float, verdict: str
 ) -> None:
     made.evaluate("rl-beam-200", level(0.5, 0.5), ordinariness=ordinariness)
@@ -125,6 +193,19 @@ def test_success_rates_are_looked_at_in_every_group(made: Made) -> None:
     # 60 % of Real 7-10; and on Generated 80 % are not more than 80 %
     assert (found[HALF]["verdict"], found[MOST]["verdict"]) == (FAILS, FAILS)
     assert "60.0 % on Real 7-10" in found[HALF]["figure"]
+
+
+def test_a_bar_that_random_queries_reach_says_nothing(made: Made) -> None:
+    good, bad = [0.9] * 15, [0.1] * 15
+    made.evaluate("rl-beam-200", {REWARD: level(0.0, 0.0), RAW: good + good})
+    made.evaluate("random-200", {REWARD: level(0.0, 0.0), RAW: good + bad})
+    found = verdicts(made)
+    assert (found[HALF]["verdict"], found[MOST]["verdict"]) == (HOLDS, UNTESTED)
+    assert found[MOST]["figure"].startswith("random-200 reaches the bar as well")
+    assert found[HALF]["figure"].endswith("random-200: " + ", ".join(
+        ["100.0 %"] * 3 + ["0.0 %"] * 3) + ".")  # fmt: skip
+    made.evaluate("rl-beam-200", {REWARD: level(0.0, 0.0), RAW: bad + bad})
+    assert verdicts(made)[MOST]["verdict"] == FAILS, "what is below the bar is so beside any floor"
 
 
 def test_other_chatbots_hold_only_if_all_do(made: Made) -> None:
@@ -163,7 +244,7 @@ def test_a_method_that_is_no_part_leaves_a_claim_open(made: Made) -> None:
 
 def test_without_any_part_every_claim_is_open(tmp_path: Path) -> None:
     found = verdicts(Made(tmp_path), ["collect/main"])
-    assert [claim["verdict"] for claim in found] == [UNTESTED] * 10
+    assert [claim["verdict"] for claim in found] == [UNTESTED] * 12
     assert all(claim["claim"] and claim["rule"] and claim["figure"] for claim in found)
 
 

@@ -121,7 +121,7 @@ def test_comparisons_are_signed_and_count_who_elicited_what(made: Made) -> None:
     assert (row["a"], row["b"], row["difference"]) == ("rl-greedy", "pretrained-greedy", 0.2333)
     assert (row["targets"], row["seeds"]) == (6, [1])
     # 3 against 1: p = 2 (1 + 4) / 16; the other three have no difference, so Holm's factor is 4
-    assert row["mcnemar"] == {"seed": 1, "only_a": 3, "only_b": 1, "p": 0.625, "p_holm": 1.0}
+    assert row["mcnemar"] == {"only_a": [3], "only_b": [1], "p": 0.625, "p_holm": 1.0}
     assert row["ci95"][0] < row["difference"] < row["ci95"][1]
     assert the(comparisons, similarity=REWARD, list="generated")["ci95"] == [0.0, 0.0]
 
@@ -134,12 +134,79 @@ def test_a_method_without_a_generator_stands_for_every_seed(made: Made) -> None:
     assert (row["seeds"], row["difference"]) == ([1, 2], 0.3)
 
 
-def test_holm_is_over_every_comparison_of_the_document(made: Made) -> None:
+def test_holm_is_over_every_test_of_the_document(made: Made) -> None:
     made.evaluate("rl-greedy", [0.9] * 12)
     made.evaluate("pretrained-greedy", LOW)
-    found = [row["mcnemar"] for row in made_of(made)["comparisons"]]
-    # 6 against 0: p = 2 / 64, the same in 2 lists by 2 similarities
-    assert [(each["p"], each["p_holm"]) for each in found] == [(0.0312, 0.125)] * 4
+    found = {(r["similarity"], r["list"]): r["mcnemar"] for r in made_of(made)["comparisons"]}
+    # 6 against 0: p = 2 / 64, the same in 2 lists; by the raw average the threshold says nothing
+    for name in ("generated", "real"):
+        assert (found[REWARD, name]["p"], found[REWARD, name]["p_holm"]) == (0.0312, 0.0625)
+        assert found[RAW, name] is None
+
+
+@pytest.mark.parametrize(
+    ("second", "p"),
+    [([0.9] * 6, 0.0312), ([0.9] * 5 + [0.2], 0.0625), ([0.2] * 6, 1.0)],
+)
+def test_every_seed_is_tested_and_the_likeliest_counts(
+    made: Made, second: list[float], p: float
+) -> None:
+    made.evaluate("rl-greedy", [*LOW[:6], *[0.9] * 6], seed=1)
+    made.evaluate("pretrained-greedy", LOW, seed=1)
+    made.evaluate("rl-greedy", [*LOW[:6], *second], seed=2)
+    # against what seed 2's other method got: in the last case 0 against 6
+    made.evaluate("pretrained-greedy", [*LOW[:6], *([0.9] * 6 if p == 1.0 else LOW[:6])], seed=2)
+    test = the(made_of(made)["comparisons"], similarity=REWARD, list="real")["mcnemar"]
+    assert test["p"] == p
+    assert (test["only_a"], test["only_b"]) == (
+        ([6, 0], [0, 6]) if p == 1.0 else ([6, sum(s > 0.7 for s in second)], [0, 0])
+    )
+
+
+def test_what_the_reward_looked_up_is_not_compared_by_another_selection(made: Made) -> None:
+    made.evaluate("retrieval", LOW)
+    made.evaluate("rl-beam-200", HIGH)
+    made.evaluate("rl-sampling-200", HIGH)
+    found = {(row["a"], row["b"], row["similarity"]) for row in made_of(made)["comparisons"]}
+    assert ("rl-beam-200", "retrieval", REWARD) in found
+    assert ("rl-sampling-200", "retrieval", REWARD) in found
+    assert {s for a, b, s in found if "retrieval" in (a, b)} == {REWARD}
+    assert ("rl-sampling-200", "rl-beam-200", RAW) in found
+
+
+def test_a_threshold_between_those_of_the_table_makes_a_document(made: Made) -> None:
+    made.threshold = 0.75
+    made.evaluate("rl-greedy", HIGH)
+    found = made_of(made)
+    row = the(found["pooled"], similarity=REWARD, list="real", length="all")
+    assert row["success"]["0.75"]["share"] == row["success"]["0.8"]["share"] == 1.0
+    mine = the(found["chatbots"][0]["methods"], list="real")
+    assert mine["success"] == 1.0
+
+
+def test_a_group_without_a_pair_has_no_gain(made: Made) -> None:
+    made.evaluate("real-input", [*LOW[:10], None, None])
+    made.evaluate("rl-beam-200", HIGH)
+    lengths = [g["length"] for g in made_of(made)["gains"] if g["similarity"] == RAW]
+    assert lengths == ["1-3", "4-6", "all"]
+
+
+def test_a_repeat_without_its_lists_is_left_out(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    made.repeat("sampling", {"rl-greedy": (LOW, [[0.2]] * 12, list(range(12)))}, per_group=2)
+    assert made_of(made, [*made.names, "collect/sampling"])["repeats"] == []
+
+
+def test_the_state_that_was_kept_is_named(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    made.collect()
+    lines = [{"step": n, "validation": score} for n, score in ((50, None), (100, 0.5), (150, 0.4))]
+    made.ablation("baseline", {"rl-greedy": LOW}, metrics=lines)
+    made.ablation("no-kl", {"rl-greedy": LOW}, metrics=lines[::2])  # its best is of no step
+    first, second = made_of(made)["ablations"]
+    assert [(a["kept"], a["asked"], a["queries"]) for a in (first, second)] == [
+        (100, 20, 17), (0, 20, 17),
+    ]  # fmt: skip
 
 
 def test_curves_are_at_one_until_the_lowest_score(made: Made) -> None:

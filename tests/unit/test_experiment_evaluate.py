@@ -141,7 +141,7 @@ def test_examples_are_elicited_ones_four_of_each_group_whatever_the_order() -> N
     assert len(shown) == 5
     assert shown[-1] == {
         "list": "generated", "length": "1-3", "target": "h", "query": "q h", "reply": "r h",
-        "similarity": 0.9877,
+        "similarity": 0.987654,
     }  # fmt: skip
     assert examples([*others, *many[::-1]])[1:] == shown[:-1]
     assert {each["target"] for each in shown[:-1]} != {"t5", "t6", "t7", "t8"}, "not the best ones"
@@ -337,3 +337,50 @@ def test_what_an_evaluation_asks_and_where_it_leaves_it(
         assert settings.reference == str(place.corpus / "reference.jsonl.xz")
         assert got["label"] == "mine"
         assert Path(settings.targets).read_text(encoding="utf-8") == to_json(GOOD) + "\n"
+
+
+def test_a_run_of_other_targets_or_another_generator_is_not_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, place: Place, measured: Evaluations, tmp_path: Path
+) -> None:
+    asked: list[Path] = []
+
+    def note(*_: Any, folder: Path, **__: Any) -> dict[str, Any]:
+        asked.append(folder)
+        return {}
+
+    monkeypatch.setattr(evaluations, "evaluate", note)
+    generators, run = tmp_path / "seed-1", tmp_path / "seed-1" / "evaluate" / "m"
+    weights = generators / "generator" / "weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_text("one", encoding="utf-8")
+    run.mkdir(parents=True)
+
+    def again(targets: list[Target], guide: str = "rl") -> bool:
+        """Evaluate, and say whether the run that was there still is."""
+        run.mkdir(exist_ok=True)
+        (run / "attempts.jsonl").touch()
+        measured.evaluate(place, generators, Method("m", "beam", 7, guide), 1, targets, run)
+        return (run / "attempts.jsonl").exists()
+
+    assert again([GOOD])
+    assert again([GOOD])
+    assert not again([GOOD, SEE])
+    assert again([GOOD, SEE])
+    weights.write_text("two", encoding="utf-8")
+    assert not again([GOOD, SEE])
+    assert asked == [run] * 5
+
+
+@pytest.mark.parametrize("kind", ["real-input", "greedy"])
+def test_a_method_with_nothing_to_ask_asks_nothing(
+    settings: AuditSettings, tmp_path: Path, kind: str
+) -> None:
+    silent = [dataclasses.replace(target, query="") for target in TARGETS]
+    targets = silent if kind == "real-input" else []
+    method, folder = Method(kind, kind, 1), tmp_path / "run"
+    made = evaluate(method, settings, targets, scales(), label="mine", folder=folder)
+    assert not folder.exists()
+    assert (made["rows"], made["counts"]["asked"]) == ([], 0)
+    assert made["scores"] == dict.fromkeys(made["scores"], [None] * len(targets))
+    assert list(made["scores"]) == [*scales().selectors, *scales().judges]
+    assert made["exact"] == [0] * len(targets)

@@ -104,10 +104,13 @@ def test_probes_are_those_of_the_measure_called_directly(place: Place, tmp_path:
     made = extras.probes(place, posts, Exact(), SETTINGS, folder=tmp_path / "probes")
     chatbot = load_chatbot(place.spec)
     direct = measure(functools.partial(ask, chatbot), posts, Exact(), seed=7)
-    assert made == dataclasses.asdict(direct)
+    asked = {"search": {"asked": 58, "unique": 58, "sent": 58, "failed": 0}}
+    assert made == {**dataclasses.asdict(direct), "queries": asked}
     assert made["posts"] == 12
     # what was bought is not bought again, and the same comes of it
-    assert extras.probes(place, posts, Exact(), SETTINGS, folder=tmp_path / "probes") == made
+    again = extras.probes(place, posts, Exact(), SETTINGS, folder=tmp_path / "probes")
+    assert {**again, "queries": asked} == made
+    assert again["queries"]["search"]["sent"] == 58
     json.dumps(made, allow_nan=False)
 
 
@@ -156,14 +159,17 @@ def test_what_was_drawn_is_asked_again_with_draws_of_another_seed(
     found.append(finding_of("", None, "fox"))  # nothing was measured, so nothing is asked
     made = repeats(place, {"m": found}, Exact(), SETTINGS, times=3, folder=tmp_path / "again")
     assert made["methods"]["m"]["found"] == [1.0] * 40 + [None]
-    # the same by hand: a chatbot of the same weights, whose draws have another seed
-    other = DRAWN.model_copy(update={"seed": derive_seed(7, "repeat")})
-    twin = load_chatbot(saved(make_network, tmp_path / "twin", other).spec)
-    rounds = [twin.reply(queries) for _ in range(3)]
+    # the same by hand: chatbots of the same weights, whose draws have other seeds each time
+    rounds = []
+    for nth in (1, 2, 3):
+        other = DRAWN.model_copy(update={"seed": derive_seed(7, "repeat", nth)})
+        twin = load_chatbot(saved(make_network, tmp_path / f"twin-{nth}", other).spec)
+        rounds.append(twin.reply(queries))
     wanted = [[float(each[n] == said[n]) for each in rounds] for n in range(40)]
     assert made["methods"]["m"]["again"] == [*wanted, []]
     assert made["methods"]["m"]["query"] == list(range(41))
     assert rounds[0] != said, "the first draws are not those that selected"
+    assert rounds[0] != rounds[1] != rounds[2], "nor are any two alike, in whatever process"
     rate = sum(map(sum, wanted)) / 120
     assert 0.0 < rate < 0.9, "what was lucky is not so again"
     assert made["queries"]["verify"]["asked"] == 120

@@ -22,7 +22,7 @@ from saywhat.reports.table import Table
 from saywhat.reports.visible import visible
 
 TITLES = [
-    "What this is", "The paper's claims", "Figure 2", "Table 1", "Gains", "Table 2",
+    "What this is", "The paper's claims", "Every method", "Figure 2", "Table 1", "Gains", "Table 2",
     "What chance scores", "Methods compared", "Searches by budget", "The language-model agent",
     "The oracle", "Keywords", "Ablations", "Other chatbots", "Asked again", "Probes",
     "Queries: fluency", "Queries by phase", "Where our numbers differ", "Departures",
@@ -114,7 +114,8 @@ def _ablation(name: str, ends: Sequence[float] | None) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "name": name, "why": ABLATIONS[name].why, "steps": 200, "validation_similarity": 0.41,
-        "queries": 51_200, "seconds": 61.5,
+        "kept": 0 if name == "shuffled-reward" else 150, "asked": 51_900, "queries": 51_200,
+        "seconds": 61.5,
         "methods": {"rl-greedy": {"list": {"generated": cell, "real": cell}}},
     }  # fmt: skip
 
@@ -131,7 +132,10 @@ def _full() -> dict[str, Any]:
     made |= {
         "threshold": 0.7, "similarities": [REWARD, RAW, JUDGE], "judges": [JUDGE],
         "parts": {"total": 3, "finished": 2, "missing": ["reinforce/main/seed-2"]},
-        "pooled": [_pooled(*key) for key in every],
+        "pooled": [
+            *(_pooled(*key) for key in every),
+            _pooled("rl-beam-50", REWARD, "real", "all", chatbot="sampling", generic_best=0.3),
+        ],
         "curves": [_curve(*key) for key in every if key[1] != JUDGE and key[0] in TABLE_1],
         "gains": [
             {"similarity": RAW, "length": "1-3", "real_input": 0.439, "method": "rl-beam-200",
@@ -143,7 +147,10 @@ def _full() -> dict[str, Any]:
         "comparisons": [
             {"a": "rl-greedy", "b": "pretrained-greedy", "similarity": REWARD, "list": "real",
              "targets": 600, "seeds": [1, 2, 3], "difference": -0.023, "ci95": [-0.034, 0.014],
-             "mcnemar": {"seed": 1, "only_a": 12, "only_b": 30, "p": 0.00803, "p_holm": 0.0161}}
+             "mcnemar": {"only_a": [12, 9], "only_b": [30, 21], "p": 0.00803, "p_holm": 0.0161}},
+            {"a": "rl-sampling-200", "b": "pretrained-sharp-200", "similarity": REWARD,
+             "list": "real", "targets": 90, "seeds": [1], "difference": 0.006,
+             "ci95": [-0.01, 0.025], "mcnemar": None},
         ],
         "budgets": [
             {"search": "rl-beam", "budget": 1000, "list": "real", "targets": 10, "success": 0.6,
@@ -266,8 +273,18 @@ def test_cells_are_as_worked_out_by_hand(full: dict[str, Any]) -> None:
     )  # fmt: skip
     assert _row(gains, f"the reward, {REWARD}", "1-3")[5:] == ("n/e", "n/e", "+41.5%")
     assert _row(gains, f"the paper's, {RAW}", "4-6")[3:] == (*[MISSING] * 4, "+34.0%")
-    compared = _table(full, "Methods compared", "Difference").rows[0]
-    assert compared[4:] == ("600", "-0.023 [-0.034, +0.014]", "12/30", "0.008", "0.016")
+    compared, untested = _table(full, "Methods compared", "Difference").rows
+    assert compared[4:] == (
+        "600", "-0.023 [-0.034, +0.014]", "12/30, 9/21", "0.008", "0.016",
+    )  # fmt: skip
+    assert untested[6:] == ("no test",) * 3
+    overview = _table(full, "Every method", "Every method")
+    assert _row(overview, "rl-beam-200", "real")[2:] == (
+        "598/600", "68.7% (64.8 to 72.3%)", "0.621 [0.60, 0.64]", "68.7% (64.8 to 72.3%)",
+        "0.621 [0.60, 0.64]", "10.0% (8.0 to 12.0%)", "200.0", "0.022", "0.113",
+    )  # fmt: skip
+    distinct = _table(full, "Every method", "Distinct")
+    assert _row(distinct, "rl-greedy", "generated")[2:] == ("900",) * 3
     budget = _table(full, "Searches by budget", "Searches").rows[0]
     # exact 5 of 10, by Wilson: 23.7 to 76.3 %
     assert budget == (
@@ -285,10 +302,22 @@ def test_the_negative_controls_are_marked_and_judged(full: dict[str, Any]) -> No
         "and list) it was below in 2, above in 0, and not told apart in 0." in text
     )
     assert any("shuffled-reward: it did not lose; of 2" in line for line in text)
+    assert (
+        "Negative control sharpening, on the test lists: it did not lose; rl-sampling-200 less "
+        "pretrained-sharp-200: +0.006 [-0.010, +0.025] on Real." in text
+    )
+    assert any(line.startswith("No state of shuffled-reward was better") for line in text)
+    changed = copy.deepcopy(full)
+    lists = changed["ablations"][1]["methods"]["rl-greedy"]["list"]
+    lists["real"] = {**lists["real"], "ci95": [-0.1, 0.1]}  # the other is still below
+    changed["comparisons"][1] |= {"ci95": [0.01, 0.02]}
+    text = _section(changed, "Ablations").paragraphs
+    assert any("constant-reward: it lost in part; of 2" in line for line in text)
+    assert any("sharpening, on the test lists: it lost;" in line for line in text)
     names = [row[0] for row in _table(full, "Ablations", "The ablations").rows]
     assert "constant-reward (negative control)" in names
     assert len(names) == len(ABLATIONS)
-    assert _row(_table(full, "Ablations", "The ablations"), "no-kl")[2:] == (MISSING,) * 4
+    assert _row(_table(full, "Ablations", "The ablations"), "no-kl")[2:] == (MISSING,) * 6
 
 
 def test_a_mean_has_its_own_interval_and_a_difference_its_own(full: dict[str, Any]) -> None:
@@ -305,12 +334,16 @@ def test_what_was_asked_again_stands_beside_what_was_found(full: dict[str, Any])
     assert "asked 5 times more" in section.paragraphs[0]
     found, nothing = section.tables[0].rows
     assert found == (
-        "sampling", "rl-beam-50", "real", "147", "109", "0.565 [0.53, 0.60]",
+        "sampling", "rl-beam-50", "real", "147", "109", "44", "0.565 [0.53, 0.60]",
         "0.250 [0.20, 0.30]", "-0.315 [-0.350, -0.280]", "29.9% (23.0 to 38.0%)",
-        "8.0% (5.0 to 12.0%)", "21.0% (14.0 to 29.0%)",
+        "8.0% (5.0 to 12.0%)", "21.0% (14.0 to 29.0%)", "0.022", "0.300",
     )  # fmt: skip
-    assert nothing == ("sampling", "real-input", "generated", "0", "0", *["n/e"] * 6)
-    assert _table(_empty(), "Asked again", "Similarity").rows == ((MISSING,) * 11,)
+    assert nothing[:6] == ("sampling", "real-input", "generated", "0", "0", "0")
+    assert nothing[6:] == (*["n/e"] * 6, MISSING, MISSING)
+    # 0.25 is under 0.3; what has no figure is not counted
+    assert section.paragraphs[1].startswith("Asked again, 0 of 1 methods on Real are above")
+    assert len(section.paragraphs) == 2
+    assert _table(_empty(), "Asked again", "Similarity").rows == ((MISSING,) * 14,)
 
 
 def test_the_explanation_counts_from_the_document(full: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from saywhat.config import ReinforceSettings
 from saywhat.errors import SetupError
-from saywhat.experiment import evaluations, extras, stages
+from saywhat.experiment import checks, evaluations, extras, stages
 from saywhat.experiment import steps as steps_module
 from saywhat.experiment.binding import plain
 from saywhat.experiment.steps import Steps
@@ -265,7 +265,26 @@ def test_a_judge_that_is_not_installed_is_told_before_anything_is_asked(
     def missing(settings: Any) -> None:
         raise SetupError(f"{settings.name} needs the package x.")
 
-    monkeypatch.setattr(steps_module, "similarity_of", missing)
+    monkeypatch.setattr(checks, "similarity_of", missing)
     with pytest.raises(SetupError, match=r"sentence-encoder needs .* --set experiment\.judge=none"):
         Steps(tiny(experiment__judge="sentence-encoder"), Path()).check()
     Steps(tiny(experiment__judge="none"), Path()).check()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_chatbot_that_draws_has_no_oracle_and_is_asked_again(
+    tmp_path: Path, temperature: float
+) -> None:
+    drawing = temperature > 0
+    decoding = {"temperature": temperature}
+    trained = tiny(experiment__chatbot="train", chatbot_training__decoding=decoding)
+    model = tmp_path / "model"
+    model.mkdir()
+    description = {"kind": "chatbot", "decoding": decoding}
+    (model / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    given = tiny(experiment__chatbot=f"seq2seq:{model}")
+    for settings, again in ((trained, drawing), (given, True)):
+        steps = steps_of(settings)
+        assert ("oracle/main" in steps) is not drawing
+        assert ("repeat/main" in steps) is again
+    assert "oracle/main" in steps_of(tiny(experiment__chatbot=f"seq2seq:{tmp_path / 'none'}"))

@@ -111,24 +111,66 @@ def seed_band(
     Returns:
         ``None`` with fewer than ``MIN_VALUES`` targets that any seed measured.
     """
-    known = ~np.isnan(hits).any(axis=2)  # (S, T)
+    made = resampled_means(hits, rng, draws=draws)
+    if made is None:
+        return None
+    estimate, curves = made
+    low, high = np.quantile(curves[~np.isnan(curves).any(axis=1)], [0.025, 0.975], axis=0)
+    return Band(tuple(estimate.tolist()), tuple(low.tolist()), tuple(high.tolist()))
+
+
+def resampled_means(
+    values: Float64[np.ndarray, "seeds targets points"],
+    rng: np.random.Generator,
+    *,
+    draws: int = 2000,
+    by_seed: Float64[np.ndarray, "draws seeds"] | None = None,
+) -> tuple[Float64[np.ndarray, " points"], Float64[np.ndarray, "draws points"]] | None:
+    """Give the means over seeds and targets, and those of resamples of both.
+
+    For what is made of several means: a ratio of points, or a difference of means over other
+    targets, whose seeds are the same and are drawn together then.
+
+    Args:
+        values: not a number where a target was not measured; it counts as measured in a seed if it
+            is at every point.
+        rng: the random source.
+        draws: the number of resamples.
+        by_seed: how often each resample has each seed (``seed_draws``); drawn here without.
+
+    Returns:
+        The means; and those of the resamples, not a number for one that drew nothing measured.
+        ``None`` with fewer than ``MIN_VALUES`` targets that any seed measured.
+    """
+    known = ~np.isnan(values).any(axis=2)  # (S, T)
     measured = known.any(axis=0)
-    hits, known = hits[:, measured], known[:, measured]
-    seeds, targets, points = hits.shape
+    values, known = values[:, measured], known[:, measured]
+    seeds, targets, points = values.shape
     if targets < MIN_VALUES:
         return None
-    values = np.where(known[:, :, None], hits, 0.0).reshape(seeds, -1)
+    flat = np.where(known[:, :, None], values, 0.0).reshape(seeds, -1)
     by_target = rng.multinomial(targets, [1 / targets] * targets, size=draws).astype(np.float64)
-    by_seed = rng.multinomial(seeds, [1 / seeds] * seeds, size=draws).astype(np.float64)
+    by_seed = seed_draws(seeds, rng, draws=draws) if by_seed is None else by_seed
     # (D, S) x (S, T P) -> (D, T, P), in blocks of draws: memory stays bounded
-    curves = []
+    means = []
     block = max(1, 2_000_000 // (targets * points))
     for start in range(0, draws, block):
         rows = slice(start, start + block)
-        weighted = (by_seed[rows] @ values).reshape(-1, targets, points)
+        weighted = (by_seed[rows] @ flat).reshape(-1, targets, points)
         total = np.einsum("dt,dtp->dp", by_target[rows], weighted)
         number = (by_target[rows] * (by_seed[rows] @ known.astype(np.float64))).sum(axis=1)
-        curves.append(total[number > 0] / number[number > 0, None])
-    low, high = np.quantile(np.concatenate(curves), [0.025, 0.975], axis=0)
-    estimate = values.reshape(-1, points).sum(axis=0) / known.sum()
-    return Band(tuple(estimate.tolist()), tuple(low.tolist()), tuple(high.tolist()))
+        number[number == 0] = np.nan
+        means.append(total / number[:, None])
+    return flat.reshape(-1, points).sum(axis=0) / known.sum(), np.concatenate(means)
+
+
+def seed_draws(
+    seeds: int, rng: np.random.Generator, *, draws: int = 2000
+) -> Float64[np.ndarray, "draws seeds"]:
+    """Give how often each seed is in each resample of them.
+
+    Example:
+        >>> seed_draws(1, np.random.default_rng(1), draws=2).tolist()
+        [[1.0], [1.0]]
+    """
+    return rng.multinomial(seeds, [1 / seeds] * seeds, size=draws).astype(np.float64)

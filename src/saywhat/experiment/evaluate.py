@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from saywhat.audit import AuditReports, audit
+from saywhat.audit import AuditReports, audit, query_counts
 from saywhat.config import AuditSettings
 from saywhat.errors import InconclusiveError
 from saywhat.evaluation.findings import finding
@@ -24,6 +24,7 @@ from saywhat.records import Attempt, Finding, Target, read_jsonl
 from saywhat.rng import derive_seed, fraction
 from saywhat.similarity.null import NullScores
 
+_REAL_INPUT: Final = "real-input"
 _EXAMPLES: Final = 4  # of each list and length
 
 
@@ -69,13 +70,16 @@ def evaluate(
         (similarity -> one number a target, ``None`` if unmeasured), ``exact`` (0 or 1 each),
         ``first`` (the number of the first query at or over the threshold, ``None`` for none),
         ``queries`` (how ordinary the best ones are and what they copy, by list), ``examples`` and
-        ``counts``.
+        ``counts``. Where there is nothing to ask (no target at all, or none that people said
+        something before), no row.
 
     Raises:
         InconclusiveError: a limit ended the audit before every target was tried: half a list is
             not the list's figure.
     """
     settings = _with(settings, method)
+    if not any(target.query or method.search != _REAL_INPUT for target in targets):
+        return _nothing(targets, scales)
     result = audit(settings, out=folder, reports=AuditReports(page=False))
     if result.summary["status"] != "complete":
         raise InconclusiveError(
@@ -121,6 +125,20 @@ def evaluate(
         "queries": by_list(chosen, scales.queries),
         "examples": examples(chosen),
         "counts": result.summary["queries"],
+    }
+
+
+def _nothing(targets: Sequence[Target], scales: Scales) -> dict[str, Any]:
+    """Give what comes of a method that has nothing to ask."""
+    unmeasured = [None] * len(targets)
+    return {
+        "rows": [],
+        "scores": dict.fromkeys((*scales.selectors, *scales.judges), unmeasured),
+        "exact": [0] * len(targets),
+        "first": unmeasured,
+        "queries": {},
+        "examples": [],
+        "counts": query_counts({}),
     }
 
 
@@ -246,5 +264,5 @@ def _null(nulls: Mapping[str, NullScores], row: Mapping[str, Any]) -> dict[str, 
 
 
 def rounded(similarity: float | None) -> float | None:
-    """Round a similarity to the 4 digits that a part holds."""
-    return None if similarity is None else round(similarity, 4)
+    """Round a similarity to the 6 digits that a part holds: with fewer, 0.69996 would be 0.7."""
+    return None if similarity is None else round(similarity, 6)

@@ -19,8 +19,10 @@ from saywhat.experiment.design import Method
 from saywhat.experiment.evaluate import Scales, evaluate
 from saywhat.experiment.paper import LISTS, RAW
 from saywhat.experiment.queries import QueryMeasures
+from saywhat.experiment.sources import renew
 from saywhat.experiment.stages import Place
 from saywhat.interfaces import Similarity
+from saywhat.nn.checkpoint import WEIGHTS
 from saywhat.records import Target, write_jsonl
 from saywhat.registry import ASSETS
 from saywhat.similarity.make import make_similarity
@@ -76,7 +78,8 @@ class Evaluations:
             settings: of the audit, if not those of the experiment.
 
         Returns:
-            As ``experiment.evaluate.evaluate``.
+            As ``experiment.evaluate.evaluate``. A run that asked other targets, or was guided by
+            another generator, is not gone on with.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         file = folder.with_name(f"{folder.name}.targets.jsonl")
@@ -93,6 +96,9 @@ class Evaluations:
         }
         plain["search"]["agent"] |= {"folder": str(place.folder / "agent")}
         made = AuditSettings.model_validate(plain)
+        weights = [generators / trained / WEIGHTS] if trained else []
+        sources = [file, Path(plain["reference"]), *weights]
+        renew([folder], sources, folder.with_name(f"{folder.name}.sources.json"))
         scales = self.scales_of(place, listed, targets, made.similarity)
         return evaluate(method, made, targets, scales, label=place.label, folder=folder)
 

@@ -10,7 +10,7 @@ from typing import Any
 from saywhat.config import AuditSettings, OracleSettings
 from saywhat.corpora.keywords import keyword_targets
 from saywhat.evaluation.sensitivity import measure
-from saywhat.experiment.stages import Place, pairs_of, targets_of
+from saywhat.experiment.stages import Place, counts, pairs_of, targets_of
 from saywhat.interfaces import Similarity
 from saywhat.ledger import Ledger, LedgeredChatbot, Limits
 from saywhat.oracle import WhiteBox, gibbs_enum
@@ -19,27 +19,29 @@ from saywhat.registry import open_chatbot
 from saywhat.rng import derive, fraction
 
 
+def ledger_in(folder: Path, settings: AuditSettings) -> Ledger:
+    """Open a folder's ledger; what it bought before is not bought again."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Ledger(folder / "ledger.sqlite", Limits.of(settings.limits))
+
+
 @contextmanager
 def opened(
-    spec: str, settings: AuditSettings, folder: Path
+    spec: str, settings: AuditSettings, ledger: Ledger
 ) -> Iterator[Callable[..., LedgeredChatbot]]:
-    """Open a chatbot behind a ledger of its own; what it bought before is not bought again.
+    """Open a chatbot behind a ledger.
 
     Yields:
         Gives the chatbot as it is asked in a phase; the arguments are those of ``Ledger.chatbot``.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (
-        open_chatbot(spec, connection=settings.connection, model=settings.model) as chatbot,
-        Ledger(folder / "ledger.sqlite", Limits.of(settings.limits)) as ledger,
-    ):
+    with open_chatbot(spec, connection=settings.connection, model=settings.model) as chatbot:
         yield functools.partial(ledger.chatbot, chatbot, attempts=settings.limits.attempts)
 
 
 @contextmanager
 def asking(place: Place, settings: AuditSettings, folder: Path) -> Iterator[LedgeredChatbot]:
     """Open a place's chatbot for a search."""
-    with opened(place.spec, settings, folder) as asked:
+    with ledger_in(folder, settings) as ledger, opened(place.spec, settings, ledger) as asked:
         yield asked(phase="search")
 
 
@@ -60,7 +62,8 @@ def oracle(
     A lower bound, and no competitor: it sees what an attacker does not.
 
     Returns:
-        ``findings``: one a target; ``asked``, ``passes`` and ``gradients`` in all.
+        ``findings``: one a target; ``asked``, ``passes`` and ``gradients`` in all; ``queries``:
+        what was asked by phase.
     """
     if place.model is None:
         raise TypeError(f"Expected a chatbot of the built-in kind, got {place.spec}.")
@@ -84,6 +87,7 @@ def oracle(
             for target, each in zip(targets, found, strict=True)
         ],
         **{name: sum(getattr(f, name) for f in found) for name in ("asked", "passes", "gradients")},
+        "queries": counts(folder),
     }
 
 
@@ -95,11 +99,11 @@ def probes(
     *,
     folder: Path,
 ) -> dict[str, Any]:
-    """Say how the chatbot's replies change when held-out posts are edited."""
+    """Say how the chatbot's replies change when held-out posts are edited; count what it cost."""
     with asking(place, settings, folder) as chatbot:
         replies = functools.partial(_replies, chatbot, "probes")
         found = measure(replies, posts, similarity, seed=settings.seed)
-    return dataclasses.asdict(found)
+    return {**dataclasses.asdict(found), "queries": counts(folder)}
 
 
 def keywords(place: Place, *, per_count: int, seed: int, tell: Any) -> list[Target]:

@@ -4,6 +4,7 @@ The best of N replies of a chatbot that draws them is partly luck, and the more 
 each best query is asked again, with draws that selected nothing.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from saywhat.config import AuditSettings
 from saywhat.experiment import stages
 from saywhat.experiment.evaluate import rounded
-from saywhat.experiment.extras import opened
+from saywhat.experiment.extras import ledger_in, opened
 from saywhat.experiment.stages import Place
 from saywhat.interfaces import Similarity
 from saywhat.ledger import LedgeredChatbot
@@ -31,8 +32,8 @@ def repeats(
     """Ask every method's best queries again.
 
     Args:
-        place: of the chatbot. One of the built-in kind numbers its draws from its start, so a copy
-            with another seed is asked.
+        place: of the chatbot. One of the built-in kind numbers its draws from its start, in each
+            process, so each time a copy with a seed of its own is asked.
         found: method -> its findings.
         similarity: what selected the queries.
         settings: of the audit that found them.
@@ -45,13 +46,13 @@ def repeats(
         query since, and ``query``, the number of that query: targets that share one share its
         draws; ``queries``: what was asked by phase.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # before the checkpoint makes it
-    spec = place.spec
-    if place.model is not None:
-        seed = derive_seed(settings.seed, "repeat")
-        spec = f"seq2seq:{stages.reseeded(place.model, folder / 'chatbot', seed=seed)}"
-    with opened(spec, settings, folder) as asked:
-        askers = [asked(phase="verify", repeat=nth) for nth in range(1, times + 1)]
+    with ledger_in(folder, settings) as ledger, contextlib.ExitStack() as open_things:
+        specs = _specs(place, settings.seed, times, folder)
+        asked = {
+            spec: open_things.enter_context(opened(spec, settings, ledger))
+            for spec in dict.fromkeys(specs)
+        }
+        askers = [asked[spec](phase="verify", repeat=n) for n, spec in enumerate(specs, start=1)]
         methods = {
             name: {
                 "found": [rounded(f.similarity) for f in findings],
@@ -61,6 +62,17 @@ def repeats(
             for name, findings in found.items()
         }
     return {"times": times, "methods": methods, "queries": stages.counts(folder)}
+
+
+def _specs(place: Place, seed: int, times: int, folder: Path) -> list[str]:
+    """Give how to ask a chatbot each time."""
+    if place.model is None:
+        return [place.spec] * times
+    seeds = {nth: derive_seed(seed, "repeat", nth) for nth in range(1, times + 1)}
+    return [
+        f"seq2seq:{stages.reseeded(place.model, folder / f'chatbot-{nth}', seed=each)}"
+        for nth, each in seeds.items()
+    ]
 
 
 def _again(
@@ -79,7 +91,7 @@ def _again(
         kept = [(n, f.target, reply) for n, f, reply in told if reply is not None]
         scores = similarity.score([r for _, _, r in kept], [t for _, t, _ in kept])
         for (n, _, _), score in zip(kept, scores, strict=True):
-            again[n].append(round(score, 4))
+            again[n].append(round(score, 6))
     return again
 
 

@@ -13,13 +13,14 @@ import torch
 from saywhat.config import ChatbotSettings, DecodingSettings, TrainSettings
 from saywhat.corpora.files import read_pairs
 from saywhat.corpora.targets import read_targets
+from saywhat.experiment.sources import renew, set_aside
 from saywhat.ledger import Ledger
 from saywhat.nn.chatbot_checkpoint import load_chatbot
-from saywhat.nn.checkpoint import DESCRIPTION, read_json, save_model
+from saywhat.nn.checkpoint import DESCRIPTION, WEIGHTS, read_json, save_model
 from saywhat.pipeline import Reports, Training, load_conversations, train_chatbot
 from saywhat.records import Pair, Target
 from saywhat.registry import ASSETS
-from saywhat.runs.files import write_atomically
+from saywhat.runs.files import file_hash, write_atomically
 
 _CARD: Final = ("validation_perplexity", "validation_kl", "training_pairs")
 _SHARED: Final = ("reference.jsonl.xz", "targets/test.jsonl", "targets/validation.jsonl")
@@ -89,6 +90,13 @@ def sampling_chatbot(model: Path, settings: DecodingSettings, folder: Path) -> d
     return _chatbot_card(folder / "model")
 
 
+def draws(model: Path) -> bool:
+    """Whether a checkpoint's chatbot draws its replies; one that is not there does not."""
+    path = model / DESCRIPTION
+    decoding = read_json(path, what="a chatbot").get("decoding") if path.exists() else None
+    return float((decoding or {}).get("temperature") or 0.0) > 0
+
+
 def reseeded(model: Path, folder: Path, *, seed: int) -> Path:
     """Make a chatbot that writes as another does but draws otherwise; give its checkpoint."""
     settings = load_chatbot(model).decoding
@@ -150,6 +158,8 @@ def reinforce(
 ) -> dict[str, Any]:
     """Train a generator by REINFORCE; give its learning curve and what it cost."""
     share(place.corpus, folder)
+    made = [folder / "reinforce", folder / "generator"]
+    renew(made, [folder / "pretrained" / WEIGHTS], folder / "reinforce.sources.json")
     with training(settings, place, folder, tell) as stages:
         stages.reinforce()
     description = read_json(folder / "generator" / DESCRIPTION, what="a generator")
@@ -166,10 +176,17 @@ def targets_of(place: Place, name: str) -> list[Target]:
 
 
 def share(corpus: Path, folder: Path) -> None:
-    """Give a generator's folder the corpus and the lists of its chatbot."""
+    """Give a generator's folder the corpus and the lists of its chatbot.
+
+    A folder that has others is of another corpus, with all that is in it, and is set aside.
+    """
+    held = [name for name in _SHARED if (folder / name).exists()]
+    if any((folder / name).read_bytes() != (corpus / name).read_bytes() for name in held):
+        set_aside(folder)
+        held = []
     (folder / "targets").mkdir(parents=True, exist_ok=True)
     for name in _SHARED:
-        if not (folder / name).exists():
+        if name not in held:
             write_atomically(folder / name, (corpus / name).read_bytes())
 
 
@@ -191,7 +208,11 @@ def pairs_of(place: Place) -> list[Pair]:
 
 
 def lend(generator: Path, folder: Path) -> None:
-    """Copy a generator to where a stage will look for it."""
+    """Copy a generator to where a stage will look for it, unless the same one is there."""
+    if folder.exists():
+        if file_hash(folder / WEIGHTS) == file_hash(generator / WEIGHTS):
+            return
+        set_aside(folder)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.copytree(generator, partial, dirs_exist_ok=True)
     partial.replace(folder)

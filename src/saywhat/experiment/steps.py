@@ -15,9 +15,9 @@ from typing import Any, Final, final
 from saywhat.config import AuditSettings, ChatbotSettings, TrainSettings
 from saywhat.corpora.pairs import posts
 from saywhat.corpora.splits import split
-from saywhat.errors import SetupError
 from saywhat.experiment import extras, stages
 from saywhat.experiment.binding import plain, searched_with
+from saywhat.experiment.checks import check_needed, check_same_chatbot
 from saywhat.experiment.design import (
     ABLATED,
     GUIDED,
@@ -41,8 +41,6 @@ from saywhat.nn.checkpoint import DESCRIPTION
 from saywhat.nn.make import MULTI_TURN
 from saywhat.pipeline import load_conversations
 from saywhat.records import Finding, read_jsonl
-from saywhat.text.vectors import check_vectors
-from saywhat.training.chatbot import check_embeddings
 
 _FINDINGS: Final = "findings.jsonl"  # of a run folder
 
@@ -88,29 +86,28 @@ class Steps:
         if experiment.probe_posts:
             for name in ("main", *experiment.others):
                 yield self._probes(main if name == "main" else self._place(name, "train"))
-        if experiment.repeats and self._not_built_in(main):
+        if experiment.repeats and (self._not_built_in(main) or self._draws(main)):
             yield self._repeat(main, first, experiment.per_group)
         if experiment.repeats and "sampling" in experiment.others:
             sampling = self._place("sampling", "train")
             yield self._repeat(sampling, first, experiment.others_per_group)
 
     def check(self) -> None:
-        """See that the vectors and the judge that parts need are there: now, not days later.
+        """See that everything is as the parts need it: now, not days later.
 
         Raises:
-            SetupError: some are not.
+            SetupError: it is not.
         """
-        settings = self._settings
-        try:
-            if (judge := settings.experiment.judge) != "none":
-                similarity_of(settings.audit.similarity.model_copy(update={"name": judge}))
-        except SetupError as error:
-            raise SetupError(f"{error} Without it: --set experiment.judge=none.") from error
-        for similarity in (settings.audit.similarity, settings.train.similarity):
-            check_vectors(similarity.vectors)
-        trains = settings.experiment.chatbot == "train" or settings.experiment.others
-        if trains:
-            check_embeddings(settings.chatbot_training)
+        main = self._place("main", self._settings.experiment.chatbot)
+        check_needed(self._settings)
+        if not self._made_here(main):
+            check_same_chatbot(main, self._settings.train)
+
+    def _draws(self, place: Place) -> bool:
+        """Whether a chatbot of the built-in kind draws its replies; of others, nothing is known."""
+        if self._made_here(place):
+            return self._settings.chatbot_training.decoding.temperature > 0
+        return place.model is not None and stages.draws(place.model)
 
     def _train(self, changes: Mapping[str, Mapping[str, Any]]) -> TrainSettings:
         """Give the training settings with changes by section."""
@@ -224,7 +221,8 @@ class Steps:
         if experiment.agent_per_group:
             method = agent(experiment.budgets)
             yield self._evaluation("search", place, method, seed, experiment.agent_per_group)
-        if experiment.oracle_per_group and place.model is not None:
+        # the oracle follows the likeliest words: of drawn ones it would bound nothing
+        if experiment.oracle_per_group and place.model is not None and not self._draws(place):
             yield self._oracle(place, seed)
         if experiment.keywords_per_count:
             for method in KEYWORDS:
@@ -312,7 +310,11 @@ class Steps:
 
         def make() -> dict[str, Any]:
             runs = {method: place.seed(seed) / "evaluate" / method for method in methods}
-            found = {m: list(read_jsonl(Finding, run / _FINDINGS)) for m, run in runs.items()}
+            found = {
+                method: list(read_jsonl(Finding, run / _FINDINGS))
+                for method, run in runs.items()
+                if (run / _FINDINGS).exists()  # not of one that had nothing to ask
+            }
             similarity = similarity_of(self._settings.audit.similarity)
             audited = self._settings.audit.model_copy(update={"seed": seed})
             folder = place.folder / "repeat"
@@ -360,7 +362,7 @@ class Steps:
             outcome: dict[str, Any] = {"why": change.why}
             if change.pretrain:
                 outcome["pretrain"] = stages.pretrain(settings, place, folder, self._tell)
-            elif not (folder / "pretrained").exists():
+            else:
                 stages.lend(place.seed(seed) / "pretrained", folder / "pretrained")
             if change.reinforce is not None:
                 outcome["reinforce"] = stages.reinforce(settings, place, folder, self._tell)

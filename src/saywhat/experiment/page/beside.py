@@ -1,6 +1,7 @@
 """The part of the experiment's page that goes beyond the paper's tables, on the main chatbot."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from saywhat.experiment.page.cells import (
     MISSING,
@@ -18,35 +19,44 @@ from saywhat.experiment.page.lookup import Document, reward, threshold_text
 from saywhat.reports.pages import Section
 from saywhat.reports.table import percent, score
 
+NO_TEST: Final = "no test"
+
 
 def comparisons(document: Document) -> Section:
     """Give the paired comparisons of methods."""
-    rows = []
-    for entry in document["comparisons"]:
-        test = entry["mcnemar"]
-        rows.append(
-            (
-                entry["a"],
-                entry["b"],
-                entry["similarity"],
-                entry["list"],
-                f"{entry['targets']:,}",
-                difference_cell(entry),
-                f"{test['only_a']:,}/{test['only_b']:,}",
-                f"{test['p']:.2g}",
-                f"{test['p_holm']:.2g}",
-            )
+    rows = [
+        (
+            entry["a"],
+            entry["b"],
+            entry["similarity"],
+            entry["list"],
+            f"{entry['targets']:,}",
+            difference_cell(entry),
+            *_test_cells(entry["mcnemar"]),
         )
+        for entry in document["comparisons"]
+    ]
     table = made_table(
         "Difference of mean similarity, a less b",
         "a|b|Similarity|List|n|a less b|Only a/only b|McNemar p|Holm p",
         rows,
         labels=4,
-        note="In brackets the paired 95 % bootstrap interval over targets, seeds averaged. Only a: "
-        f"targets that a elicited at {threshold_text(document)} and b did not, of the first common "
-        "seed, with McNemar's exact test; Holm's correction is over all rows of this table.",
+        note="In brackets the paired 95 % bootstrap interval, of targets and of seeds where there "
+        "are several. Only a: "
+        f"targets that a elicited at {threshold_text(document)} and b did not, seed by seed. "
+        "McNemar's exact test of each seed; p is the largest, and 1 if the seeds point different "
+        "ways: small where every seed differs. Holm's correction is over all tests of this table. "
+        "Where no test stands, the threshold is in reach of unrelated replies.",
     )
     return Section("Methods compared on the same targets", (), (table,))
+
+
+def _test_cells(test: Entry | None) -> tuple[str, str, str]:
+    if test is None:
+        return NO_TEST, NO_TEST, NO_TEST
+    sides = zip(test["only_a"], test["only_b"], strict=True)
+    counts = ", ".join(f"{a:,}/{b:,}" for a, b in sides)
+    return counts, f"{test['p']:.2g}", f"{test['p_holm']:.2g}"
 
 
 def _means(entry: Entry) -> tuple[str, str]:

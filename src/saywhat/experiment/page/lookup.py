@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from saywhat.evaluation.success import threshold_key
 from saywhat.experiment.page.cells import MISSING, Entry, find
 from saywhat.experiment.paper import RAW, TABLE_1
 
@@ -47,6 +48,12 @@ def pooled(
         list=name,
         length=length,
     )
+
+
+def point(document: Document) -> str:
+    """Give the key of the threshold of success."""
+    value = document["threshold"]
+    return "" if value is None else threshold_key(value)
 
 
 def threshold_text(document: Document) -> str:

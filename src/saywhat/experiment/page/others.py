@@ -1,13 +1,11 @@
-"""The part of the experiment's page on ablations, other chatbots and probes."""
+"""The part of the experiment's page on other chatbots: methods, probes, and asking again."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from saywhat.experiment.design import ABLATIONS
 from saywhat.experiment.page.cells import (
     MISSING,
     Entry,
-    counted_rate,
     difference_cell,
     find,
     made_table,
@@ -17,116 +15,13 @@ from saywhat.experiment.page.cells import (
     number_cell,
     rate_cell,
 )
-from saywhat.experiment.page.lookup import Document, pooled, reward, threshold_text
+from saywhat.experiment.page.lookup import NULLS, Document, point, pooled, reward, threshold_text
 from saywhat.experiment.paper import LISTS
 from saywhat.reports.pages import Section
-from saywhat.reports.table import percent, score
+from saywhat.reports.table import percent
 
-CONTROLS: Final = ("constant-reward", "shuffled-reward")
-"""Ablations whose reward says nothing of the target: they ought to lose."""
+NOT_TRAINED: Final = "not trained here"
 _PROBES: Final = ("should-not-change", "should-change", "contrast", "unrelated")
-
-
-def ablations(document: Document) -> Section:
-    """Give the ablations, and whether the negative controls lost."""
-    found = {entry["name"]: entry for entry in document["ablations"]}
-    absent = [name for name in ABLATIONS if name not in found]
-    steps = sorted({entry["steps"] for entry in found.values() if entry["steps"]})
-    scale = " or ".join(f"{number:,}" for number in steps) or MISSING
-    lines = [
-        (
-            f"One seed, validation targets, and a shorter training than the main one: steps of "
-            f"REINFORCE {scale}. Differences are to the baseline at the same scale, with the same "
-            "search (no-rl: of the pre-trained generator against the trained one)."
-        ),
-        *(f"Negative control {name}: {_lost(found.get(name))}." for name in CONTROLS),
-    ]
-    if absent:
-        lines.append(f"{MISSING.capitalize()}: {', '.join(absent)}.")
-    training: list[tuple[str, ...]] = [
-        (_marked(e["name"]), e["why"], number_cell(e, "steps"), score(e["validation_similarity"]),
-         number_cell(e, "queries"), number_cell(e, "seconds", digits=1))
-        for e in found.values()
-    ]  # fmt: skip
-    training += [(_marked(name), ABLATIONS[name].why, *[MISSING] * 4) for name in absent]
-    results = [row for entry in found.values() for row in _ablation_rows(document, entry)]
-    return Section(
-        "Ablations",
-        tuple(lines),
-        (
-            made_table(
-                "The ablations",
-                "Ablation|What changes|Steps|Validation similarity|Queries sent|Seconds",
-                training,
-                labels=2,
-                note="n/e: nothing was trained.",
-            ),
-            made_table(
-                "Their results",
-                "Ablation|Method|List|n|Success|Mean similarity|Less the baseline|By the judge|"
-                "Less the baseline|Null|Generic",
-                results,
-                labels=3,
-                note=f"Success at {threshold_text(document)}. In brackets: the 95 % interval, of "
-                "differences paired by target.",
-            ),
-        ),
-    )
-
-
-def _marked(name: str) -> str:
-    return f"{name} (negative control)" if name in CONTROLS else name
-
-
-def _ablation_rows(document: Document, entry: Entry) -> Iterator[tuple[str, ...]]:
-    base = entry["name"] == "baseline"
-    for method, found in entry["methods"].items():
-        for name in LISTS:
-            cell = found["list"].get(name)
-            judge = None if cell is None else cell["judge"]
-            judged = [
-                mean_cell(judge, ends="mean_ci95"),
-                "baseline" if base else difference_cell(judge),
-            ]
-            if cell is not None and judge is None:
-                judged = [_no_judge(document)] * 2
-            yield (
-                _marked(entry["name"]),
-                method,
-                name,
-                number_cell(cell, "targets"),
-                MISSING if cell is None else counted_rate(cell["success"], cell["targets"]),
-                mean_cell(cell, ends="mean_ci95"),
-                "baseline" if base else difference_cell(cell),
-                *judged,
-                *null_cells(cell),
-            )
-
-
-def _no_judge(document: Document) -> str:
-    return "the judge was the reward" if document["judges"] else "no judge"
-
-
-def _lost(entry: Entry | None) -> str:
-    """Say how a negative control fared, comparison by comparison."""
-    if entry is None:
-        return MISSING
-    below = above = between = 0
-    for found in entry["methods"].values():
-        for cell in found["list"].values():
-            if cell["ci95"] is None:
-                continue
-            low, high = cell["ci95"]
-            below, above = below + (high < 0), above + (low > 0)
-            between += low <= 0 <= high
-    total = below + above + between
-    if not total:
-        return f"{MISSING} (no interval of its difference to the baseline)"
-    verdict = "it lost" if below and not above else "it did not lose"
-    return (
-        f"{verdict}; of {total} comparisons with the baseline (method and list) it was below in "
-        f"{below}, above in {above}, and not told apart in {between}"
-    )
 
 
 def chatbots(document: Document) -> Section:
@@ -134,8 +29,7 @@ def chatbots(document: Document) -> Section:
     facts = [
         (
             bot["name"],
-            ", ".join(f"{key} {value}" for key, value in (bot["size"] or {}).items()) or MISSING,
-            number_cell(bot, "validation_perplexity", digits=1),
+            *_of_card(document, bot),
             number_cell(bot, "distinct_replies"),
             number_cell(bot, "pairs"),
             number_cell(bot, "queries"),
@@ -150,17 +44,19 @@ def chatbots(document: Document) -> Section:
             (
                 "The same method from the start on other networks: a corpus, a generator and "
                 "lists of their own each. Their targets differ, so compare methods within a "
-                "chatbot."
+                "chatbot. The one called sampling is the main chatbot's network; it draws its "
+                "replies, and does not pull away from generic ones: two changes at once."
             ),
         ),
         (
             made_table(
                 "The chatbots",
-                "Chatbot|Size|Perplexity|Distinct replies|Pairs|Queries sent|Seconds",
+                "Chatbot|Size|Decoding|Perplexity|Distinct replies|Pairs|Queries sent|Seconds",
                 facts,
-                labels=2,
-                note="Size and perplexity are of chatbots that this experiment trained; those of a "
-                "built-in one stand in its card.",
+                labels=3,
+                note="Size, decoding and perplexity are of chatbots that this experiment made; "
+                "those of another one stand in its card. Decoding: how it draws its words (greedy "
+                "at temperature 0), and the weight that it pulls away from generic replies with.",
             ),
             made_table(
                 "Methods by chatbot, by the reward",
@@ -174,13 +70,24 @@ def chatbots(document: Document) -> Section:
     )
 
 
+def _of_card(document: Document, bot: Entry) -> tuple[str, str, str]:
+    """Give a chatbot's size, decoding and perplexity, of its part if there is one."""
+    if bot["size"] is None and bot["name"] == document["chatbot"]:
+        return (NOT_TRAINED,) * 3
+    size = ", ".join(f"{key} {value}" for key, value in (bot["size"] or {}).items())
+    decoding = bot["decoding"]
+    how = MISSING if decoding is None else (
+        f"temperature {decoding['temperature']:g}, weight {decoding['anti_lm_weight']:g}"
+    )  # fmt: skip
+    return size or MISSING, how, number_cell(bot, "validation_perplexity", digits=1)
+
+
 def _chatbot_rows(document: Document, bot: Entry) -> Iterator[tuple[str, ...]]:
-    point = str(document["threshold"])
     for entry in bot["methods"]:
         whole = pooled(
             document, entry["method"], reward(document), entry["list"], "all", bot["name"]
         )
-        rate = None if whole is None else whole["success"].get(point)
+        rate = None if whole is None else whole["success"].get(point(document))
         yield (
             bot["name"],
             entry["method"],
@@ -216,7 +123,8 @@ def probes(document: Document) -> Section:
                 "Posts are edited in ways that should not change a reply (a typing error, "
                 "punctuation) and in ways that should (a negation, another word). Contrast: the "
                 "similarity after the former less that after the latter. Unrelated: replies to "
-                "different posts."
+                "different posts. A chatbot that draws its replies changes them without any edit: "
+                "its contrast is still one of edits, its similarities are not."
             ),
         ),
         (
@@ -240,12 +148,23 @@ def repeats(document: Document) -> Section:
             entry["list"],
             number_cell(entry, "targets"),
             number_cell(entry, "queries"),
+            number_cell(entry, "elicited"),
             mean_cell(entry, "found", "found_ci95"),
             mean_cell(entry, "again", "again_ci95"),
             difference_cell({**entry, "ci95": entry["difference_ci95"]}),
             rate_cell(entry, "success", "success_ci95"),
             rate_cell(entry, "success_again", "success_again_ci95"),
             rate_cell(entry, "kept", "kept_ci95"),
+            *null_cells(
+                pooled(
+                    document,
+                    entry["method"],
+                    reward(document),
+                    entry["list"],
+                    "all",
+                    entry["chatbot"],
+                )
+            ),
         )
         for entry in document["repeats"]
     ]
@@ -260,19 +179,41 @@ def repeats(document: Document) -> Section:
                 "figures of such a chatbot elsewhere on this page are those of the draw that was "
                 "kept. A method that asks one query selects nothing, and should come out as it "
                 "was, give or take: targets that share a query share its draw, so intervals here "
-                "are over queries, and those elsewhere are too narrow for such a chatbot."
+                "are over queries, and those elsewhere are too narrow for such a chatbot. Where "
+                "few queries serve many targets, these are too narrow as well: a single draw may "
+                "move the mean."
             ),
+            *_against_generic(document),
         ),
         (
             made_table(
                 "Similarity and success when found, and when asked again",
-                "Chatbot|Method|List|n|Queries|Found|Again|Difference|Success when found|"
-                "Success again|Of those elicited, again",
+                "Chatbot|Method|List|n|Queries|Elicited|Found|Again|Difference|"
+                "Success when found|Success again|Of those elicited, again|Null|Generic",
                 rows,
                 labels=3,
                 note=f"Success at {threshold_text(document)}. 95 % intervals over queries. Success "
-                "again: of all repeats, the share that reaches the threshold; the last column is "
-                "over the targets that were elicited.",
+                "again: of all repeats, the share that reaches the threshold; of those elicited: "
+                f"over these targets alone. {NULLS}",
             ),
         ),
     )
+
+
+def _against_generic(document: Document) -> Iterator[str]:
+    """Say how many figures, asked again, are above what one reply said always would get."""
+    for name in LISTS:
+        rows = [entry for entry in document["repeats"] if entry["list"] == name]
+        pairs = [
+            (entry["again"], best)
+            for entry in rows
+            if (whole := pooled(document, entry["method"], reward(document), name, "all",
+                                entry["chatbot"])) is not None
+            and (best := whole["generic_best"]) is not None and entry["again"] is not None
+        ]  # fmt: skip
+        if pairs:
+            above = sum(again > best for again, best in pairs)
+            yield (
+                f"Asked again, {above} of {len(pairs)} methods on {name.capitalize()} are above "
+                "what the best frequent reply would score if it were said whatever is asked."
+            )

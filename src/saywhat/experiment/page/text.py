@@ -35,8 +35,10 @@ def differences(document: Document) -> Section:
                 "Estimator. The paper's equations (4) and (5) carry a factor pi that sampling "
                 "already supplies; the presets small and tiny leave it out and take a "
                 "leave-one-out baseline, a pull to the pre-trained generator and human sentences "
-                "among the targets. The ablation paper-estimator is the paper's, as printed."
+                "among the targets. The ablation paper-estimator takes the equations as printed, "
+                "with the other settings of its preset."
             ),
+            _reward(document),
             (
                 "Early stopping. The generator that is tested is the best on a validation list "
                 "that is disjoint from the test lists; the paper names none."
@@ -48,10 +50,11 @@ def differences(document: Document) -> Section:
             ),
             (
                 "Selection and judging. The paper picks the best query, and reports it, by the "
-                "similarity that trained the generator. Here too the reward selects, and the "
-                "paper's similarity for itself; a judge, which selects and trains nothing, "
-                "scores what the reward selected. Judges here: "
-                f"{', '.join(document['judges']) or 'none'}."
+                "similarity that trained the generator. Here too the reward selects, and under "
+                "the paper's similarity that one selects for itself, among what was asked; "
+                "retrieval asks one query, which the reward looked up, so there its figure is no "
+                "selection. A judge, which selects and trains nothing, scores what the reward "
+                f"selected. Judges here: {', '.join(document['judges']) or 'none'}."
             ),
             _generic(document),
         ),
@@ -68,10 +71,24 @@ def _data(document: Document) -> str:
         return f"{theirs}. Ours: {MISSING}."
     if corpus == _CHITCHAT:
         return (
-            f"{theirs}; here both come from chitchat, conversations between people who were asked "
-            "to talk. They are fewer and more alike, and the chatbot says other things."
+            f"{theirs} and replies to tweets; here all of it comes from chitchat, conversations "
+            "between people who were asked to talk. They are fewer and more alike, and the chatbot "
+            "says other things."
         )
     return f"{theirs}; here posts and real targets come from {Path(corpus).name}."
+
+
+def _reward(document: Document) -> str:
+    rewarded = (document["similarities"] or [None])[0]
+    if rewarded is None:
+        return f"Reward. Here: {MISSING}."
+    if rewarded == RAW:
+        return "Reward. The raw embedding average, as in the paper."
+    return (
+        f"Reward. Here {rewarded} trains and selects, since by the raw average any two sentences "
+        "are alike. Under the raw average, which nothing trained, a trained generator may be below "
+        "an untrained one."
+    )
 
 
 def _vectors(document: Document) -> str:
@@ -134,8 +151,9 @@ def _scale(document: Document) -> str:
     words = [sent.get(name, f"{name} {MISSING}") for name in ("reference", "reinforce", "search")]
     pairs = next((bot["pairs"] for bot in document["chatbots"]), None)
     return (
-        f"Here the main chatbot was sent {', '.join(words)} (seeds, ablations and extra searches "
-        f"included), and {count(pairs) or MISSING} pairs were left for pre-training."
+        f"Here the main chatbot was sent {', '.join(words)} (all seeds, ablations and extra "
+        "searches together; reference posts make the lists, too), and "
+        f"{count(pairs) or MISSING} pairs were left for pre-training."
     )
 
 
@@ -145,9 +163,10 @@ def departures(document: Document) -> Section:
     own = (
         "This run's preset is the paper's: the table below is all in which it departs."
         if str(document["name"]).endswith("2019")
-        else "This run's preset departs further, in the size of everything and in REINFORCE, as "
-        "listed here; paper-2019 is the paper's settings as printed, and the table gives what it "
-        "had to add."
+        else "This run's preset departs further, in the size of everything (each part holds its "
+        "settings, and the reference page of settings all defaults) and in REINFORCE, as said "
+        "below; paper-2019 is the paper's settings as printed, and the table gives what it had to "
+        "add."
     )
     return Section(
         "Departures of the presets from the paper",
@@ -155,9 +174,10 @@ def departures(document: Document) -> Section:
             own,
             (
                 "REINFORCE of the presets small and tiny: (1) no extra factor pi, a "
-                "leave-one-out baseline instead; (2) a KL term keeps queries ordinary, an "
-                "entropy term diverse; (3) part of the targets are human posts; (4) training "
-                "stops early on a validation list."
+                "leave-one-out baseline instead; (2) a KL term keeps queries ordinary; (3) part of "
+                "the targets are human posts; (4) several queries are drawn for each target; (5) "
+                "the weights that are kept are the best on a validation list; (6) the reward is "
+                "the centred average."
             ),
             (
                 "What no setting can mend in paper-2019: the paper's posts, utterances and pairs "
@@ -201,8 +221,9 @@ def reproduction(document: Document) -> Section:
     packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
     facts = [
         ("Seeds", ", ".join(map(str, document["seeds"]))),
+        ("Seeds with figures", ", ".join(map(str, _seeds_measured(document))) or MISSING),
         ("Chatbot", document["chatbot"]),
-        ("Commits", ", ".join(made["commits"]) or MISSING),
+        ("Commits", ", ".join(commit[:12] for commit in made["commits"]) or MISSING),
         ("Changes not committed", _dirty(made)),
         ("Hardware", "; ".join(made["hardware"]) or MISSING),
         ("Time", spent),
@@ -214,12 +235,24 @@ def reproduction(document: Document) -> Section:
         (
             (
                 "The same command goes on where it stopped; finished parts are not done again. "
-                "Give --out with a folder of your own to begin from nothing."
+                "Give --out with a folder of your own to begin from nothing. Each part of a "
+                "results folder names its commit, date, machine and seconds."
+                f"{_judge_needs(document)}"
             ),
         ),
         (made_table("Where these figures come from", "What|Value", facts, labels=2),),
         commands=(f"{document['command']} --out work/paper",),
     )
+
+
+def _judge_needs(document: Document) -> str:
+    return " The judge needs the extra: pip install 'saywhat[judge]'." if document["judges"] else ""
+
+
+def _seeds_measured(document: Document) -> list[int]:
+    """Give the seeds of the main chatbot's evaluations that are finished."""
+    mine = [row for row in document["rows"] if row["part"].startswith("evaluate/main/")]
+    return sorted({row["seed"] for row in mine})
 
 
 def _dirty(made: Entry) -> str:

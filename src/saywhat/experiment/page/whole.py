@@ -7,7 +7,7 @@ are left out, from Markdown always and from HTML where nothing was measured.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from saywhat.experiment.page import beside, figures, others, paper, text
+from saywhat.experiment.page import ablating, beside, figures, others, overview, paper, text
 from saywhat.reports.pages import Section, html_page, markdown_page
 
 SCHEMA: Final = 1
@@ -15,6 +15,7 @@ TITLE: Final = "The paper's experiment, reproduced"
 _SECTIONS: Final = (
     paper.introduction,
     paper.claims,
+    overview.overview,
     figures.figure_2,
     paper.table_1,
     paper.gains,
@@ -25,7 +26,7 @@ _SECTIONS: Final = (
     beside.agent,
     beside.oracle,
     beside.keywords,
-    others.ablations,
+    ablating.ablations,
     others.chatbots,
     others.repeats,
     others.probes,

@@ -38,10 +38,19 @@ def _ablation(reading: Reading, name: str, baseline: Mapping[str, Evaluation]) -
         "methods": {
             run.method: _method(reading, run, baseline, judges) for run in reading.ablation(name)
         },
+        "kept": _kept(trained),
         "validation_similarity": rounded(trained.get("validation_similarity")),
+        "asked": sum(count["asked"] for count in trained.get("queries", {}).values()),
         "queries": sum(count["sent"] for count in trained.get("queries", {}).values()),
         "seconds": record["seconds"],
     }
+
+
+def _kept(trained: Mapping[str, Any]) -> int:
+    """Give the step whose weights were kept, the best on validation; 0 is before the first."""
+    best = trained.get("validation_similarity")
+    scores = ((step["step"], step["validation"]) for step in trained.get("metrics", ()))
+    return next((int(step) for step, score in scores if score is not None and score == best), 0)
 
 
 def _method(

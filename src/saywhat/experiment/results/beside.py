@@ -10,7 +10,8 @@ from saywhat.experiment.paper import LISTS
 from saywhat.experiment.results.pooling import BEST, drawing, ends, mean, rounded, share, weighted
 from saywhat.experiment.results.reading import MAIN, Evaluation, Reading, Slot
 
-_AGENT: Final = "rnn-agent"
+AGENT: Final = "rnn-agent"
+"""The search that retrains a language model for each target."""
 _SHOWN: Final = (BEST, "rl-sampling-200")
 _MEASURES: Final = ("queries", "perplexity", "ordinariness", "words", "content", "contained")
 _STRATA: Final = (("reachable", True), ("not found", False))
@@ -54,10 +55,10 @@ def budgets(reading: Reading) -> list[dict[str, Any]]:
 def agent(reading: Reading) -> list[dict[str, Any]]:
     """Give the agent that is retrained for each target, and the other searches on its targets."""
     methods = reading.of("search", MAIN)
-    mine = [runs[0] for runs in methods.values() if runs[0].settings["search"] == _AGENT]
+    mine = [runs[0] for runs in methods.values() if runs[0].settings["search"] == AGENT]
     if not mine:
         return []
-    others = [runs[0] for runs in methods.values() if runs[0].settings["search"] != _AGENT]
+    others = [runs[0] for runs in methods.values() if runs[0].settings["search"] != AGENT]
     return [
         {
             "method": run.method,

@@ -5,15 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, final
 
 import numpy as np
+from jaxtyping import Float64
 
-from saywhat.evaluation.bands import seed_band, threshold_hits
-from saywhat.evaluation.statistics import (
-    MIN_VALUES,
-    Interval,
-    holm,
-    mcnemar_exact,
-    paired_bootstrap,
-)
+from saywhat.evaluation.bands import resampled_means, seed_band, seed_draws, threshold_hits
+from saywhat.evaluation.statistics import Interval, holm, mcnemar_exact
 from saywhat.evaluation.success import reaches
 from saywhat.experiment.paper import GAIN, LISTS, RAW
 from saywhat.experiment.results.pooling import (
@@ -21,18 +16,15 @@ from saywhat.experiment.results.pooling import (
     BEST,
     drawing,
     ends,
-    hits_over,
     lengths,
     matrix,
-    mean,
-    mean_over,
-    paired_values,
     point,
     rounded,
 )
 from saywhat.experiment.results.reading import MAIN, Evaluation, Reading
 
 REAL_INPUT: Final = "real-input"
+RETRIEVAL: Final = "retrieval"
 _FIGURE_2: Final = (REAL_INPUT, "pretrained-greedy", "rl-greedy", "rl-beam-50", BEST)
 _CURVE: Final = tuple(step / 50 for step in range(51))
 _PAIRS: Final = (
@@ -41,9 +33,10 @@ _PAIRS: Final = (
     (BEST, "rl-greedy"),
     (BEST, "rl-beam-50"),
     (BEST, REAL_INPUT),
-    (BEST, "retrieval"),
+    (BEST, RETRIEVAL),
     (BEST, "random-200"),
     ("rl-sampling-200", BEST),
+    ("rl-sampling-200", RETRIEVAL),
     ("rl-sampling-200", "random-200"),
     ("rl-sampling-200", "pretrained-sampling-200"),
     ("rl-sampling-200", "pretrained-sharp-200"),
@@ -108,13 +101,11 @@ def gains(reading: Reading) -> list[dict[str, Any]]:
 def _gain(
     runs: Sequence[Evaluation], real: Sequence[Evaluation], similarity: str, length: str
 ) -> dict[str, Any] | None:
-    best = mean_over(runs, similarity, listed="real", length=length)
-    floor = mean_over(real, similarity, listed="real", length=length)
-    pairs = np.array(list(paired_values(best, floor)), dtype=np.float64).reshape(-1, 2)
-    if not len(pairs):
+    both = _aligned(runs, real, similarity, "real", length)
+    known = np.empty((0, 2)) if both is None else both[~np.isnan(both).any(axis=2)]
+    if both is None or not len(known):
         return None
-    above, below = pairs.mean(axis=0)
-    interval = _percents(pairs, drawing("gain", similarity, length))
+    above, below = known.mean(axis=0)
     return {
         "similarity": similarity,
         "length": length,
@@ -122,19 +113,20 @@ def _gain(
         "method": BEST,
         "mean": rounded(above),
         "percent": rounded(100 * (above / below - 1)) if below > 0 else None,
-        "ci95": interval,
+        "ci95": _percents(both, drawing("gain", similarity, length)),
         "ceiling_percent": rounded(100 * (1 / below - 1)) if below > 0 else None,
         "paper": GAIN.get(length),
     }
 
 
-def _percents(pairs: Any, rng: np.random.Generator, *, draws: int = 2000) -> list[float] | None:
+def _percents(
+    both: Float64[np.ndarray, "seeds targets 2"], rng: np.random.Generator
+) -> list[float] | None:
     """Give the interval of the ratio of means; ``None`` where chance may bring it to nothing."""
-    n = len(pairs)
-    if n < MIN_VALUES:
+    made = resampled_means(both, rng)
+    if made is None:
         return None
-    weights = rng.multinomial(n, [1 / n] * n, size=draws) / n
-    means = weights @ pairs  # (D, T) x (T, 2) -> (D, 2)
+    means = made[1][~np.isnan(made[1]).any(axis=1)]
     if (means[:, 1] <= 0).any():
         return None
     low, high = np.quantile(100 * (means[:, 0] / means[:, 1] - 1), [0.025, 0.975])
@@ -155,6 +147,31 @@ def common(
         return kept[0], kept[1], seeds
     guided = other if free[0] else one
     return list(one), list(other), [run.seed for run in guided]
+
+
+def _aligned(
+    one: Sequence[Evaluation],
+    other: Sequence[Evaluation],
+    similarity: str,
+    listed: str,
+    length: str,
+) -> Float64[np.ndarray, "seeds targets 2"] | None:
+    """Give what two methods scored on the same targets in the same seeds; ``None`` without any."""
+    one, other, seeds = common(one, other)
+    if not seeds:
+        return None
+    shared = set(other[0].slots)
+    slots = [
+        slot
+        for slot in one[0].slots
+        if slot in shared and slot.list == listed and length in (ALL, slot.length)
+    ]
+    scores = [[run.scores(similarity) for run in runs] for runs in (one, other)]
+    table = [
+        [[side[min(n, len(side) - 1)].get(slot, np.nan) for side in scores] for slot in slots]
+        for n in range(len(seeds))
+    ]
+    return np.array(table, dtype=np.float64).reshape(len(seeds), len(slots), 2)
 
 
 @final
@@ -183,6 +200,9 @@ def difference(
 ) -> Difference:
     """Give by how much the first method's mean is above the other's, over the same targets.
 
+    Targets are resampled, each with both of its values, and so are the seeds where there are
+    several (``evaluation.bands``).
+
     Args:
         one: the first method's runs.
         other: the other's.
@@ -190,31 +210,34 @@ def difference(
         listed: on which list.
         length: of which length group.
     """
-    one, other, _ = common(one, other)
-    if not one or not other:
+    both = _aligned(one, other, similarity, listed, length)
+    if both is None:
         return Difference(0, None, None)
-    values = [mean_over(runs, similarity, listed=listed, length=length) for runs in (one, other)]
-    pairs = list(paired_values(values[0], values[1]))
+    less = both[:, :, :1] - both[:, :, 1:]
+    known = ~np.isnan(less[:, :, 0])
+    estimate = float(less[known].mean()) if known.any() else None
     rng = drawing("difference", one[0].part, other[0].part, similarity, listed, length)
-    found = paired_bootstrap([x for x, _ in pairs], [y for _, y in pairs], rng=rng)
-    return Difference(len(pairs), mean(x - y for x, y in pairs), found)
+    band = seed_band(less, rng)
+    found = None if band is None else Interval(band.estimate[0], band.low[0], band.high[0])
+    return Difference(int(known.any(axis=0).sum()), estimate, found)
 
 
 def easier(runs: Sequence[Evaluation], similarity: str, threshold: float) -> Interval | None:
     """Give success on Generated less that on Real: other targets, resampled by themselves."""
-    sides = [
-        list(hits_over(runs, similarity, threshold, listed=listed).values()) for listed in LISTS
-    ]
-    if any(len(side) < MIN_VALUES for side in sides):
+    rng = drawing("easier", runs[0].part, similarity)
+    by_seed = seed_draws(len(runs), rng)
+    sides = []
+    for listed in LISTS:
+        _, scores = matrix(runs, similarity, listed, ALL)
+        rows = [[None if np.isnan(x) else float(x) for x in row] for row in scores]
+        hits = np.stack([threshold_hits(row, [threshold]) for row in rows])
+        sides.append(resampled_means(hits, rng, by_seed=by_seed))
+    if sides[0] is None or sides[1] is None:
         return None
-    draws = []
-    for listed, side in zip(LISTS, sides, strict=True):
-        rng = drawing("easier", runs[0].part, similarity, listed)
-        n = len(side)
-        draws.append(rng.multinomial(n, [1 / n] * n, size=2000) @ np.array(side) / n)
-    low, high = np.quantile(draws[0] - draws[1], [0.025, 0.975])
-    estimate = float(np.mean(sides[0]) - np.mean(sides[1]))
-    return Interval(estimate, float(low), float(high))
+    (first, draws), (second, others) = sides[0], sides[1]
+    less = draws - others
+    low, high = np.quantile(less[~np.isnan(less)], [0.025, 0.975])
+    return Interval(float(first[0] - second[0]), float(low), float(high))
 
 
 def methods_of_main(reading: Reading) -> Mapping[str, list[Evaluation]]:
@@ -223,18 +246,24 @@ def methods_of_main(reading: Reading) -> Mapping[str, list[Evaluation]]:
 
 
 def comparisons(reading: Reading) -> list[dict[str, Any]]:
-    """Give the paired comparisons; Holm's correction is over all of them."""
-    methods, threshold = methods_of_main(reading), reading.threshold
+    """Give the paired comparisons; Holm's correction is over all that have a test.
+
+    By the paper's raw average, unless it is the reward, there is no test, since unrelated replies
+    are above the threshold; and no comparison with ``retrieval``, whose one reply the reward chose.
+    """
+    methods = methods_of_main(reading)
     made = [
-        _comparison(methods[a], methods[b], similarity, listed, threshold)
+        _comparison(methods[a], methods[b], similarity, listed, reading)
         for a, b in _PAIRS
-        if a in methods and b in methods and threshold is not None
+        if a in methods and b in methods and reading.threshold is not None
         for similarity in reading.similarities
+        if similarity in (reading.reward, *reading.judges) or RETRIEVAL not in (a, b)
         for listed in LISTS
     ]
     found = [each for each in made if each is not None]
-    for each, p in zip(found, holm([each["mcnemar"]["p"] for each in found]), strict=True):
-        each["mcnemar"] |= {"p": _small(each["mcnemar"]["p"]), "p_holm": _small(p)}
+    tested = [each["mcnemar"] for each in found if each["mcnemar"] is not None]
+    for each, p in zip(tested, holm([each["p"] for each in tested]), strict=True):
+        each |= {"p": _small(each["p"]), "p_holm": _small(p)}
     return found
 
 
@@ -243,37 +272,49 @@ def _comparison(
     other: Sequence[Evaluation],
     similarity: str,
     listed: str,
-    threshold: float,
+    reading: Reading,
 ) -> dict[str, Any] | None:
-    _, _, seeds = common(one, other)
     found = difference(one, other, similarity, listed)
     if not found.targets:
         return None
-    first = [
-        next((run for run in runs if run.seed == seeds[0]), runs[0]).scores(similarity)
-        for runs in (one, other)
-    ]
-    sides = [
-        (reaches(x, threshold), reaches(y, threshold))
-        for slot, x in first[0].items()
-        if slot.list == listed and (y := first[1].get(slot)) is not None
-    ]
-    only_a, only_b = sides.count((True, False)), sides.count((False, True))
+    tested = similarity in (reading.reward, *reading.judges)
     return {
         "a": one[0].method,
         "b": other[0].method,
         "similarity": similarity,
         "list": listed,
         "targets": found.targets,
-        "seeds": seeds,
+        "seeds": common(one, other)[2],
         "difference": rounded(found.estimate),
         "ci95": ends(found.interval),
-        "mcnemar": {
-            "seed": seeds[0],
-            "only_a": only_a,
-            "only_b": only_b,
-            "p": mcnemar_exact(only_a, only_b),
-        },
+        "mcnemar": _mcnemar(one, other, similarity, listed, reading) if tested else None,
+    }
+
+
+def _mcnemar(
+    one: Sequence[Evaluation],
+    other: Sequence[Evaluation],
+    similarity: str,
+    listed: str,
+    reading: Reading,
+) -> dict[str, Any]:
+    """Test each seed; a difference that all have is at most as likely as the likeliest.
+
+    That is the intersection-union test (Berger, 1982): it asks whether every seed differs, in one
+    direction.
+    """
+    both = _aligned(one, other, similarity, listed, ALL)
+    tests = []
+    for pairs in [] if both is None else both:
+        known = pairs[~np.isnan(pairs).any(axis=1)].tolist()
+        sides = [tuple(reaches(x, reading.threshold or 0.0) for x in pair) for pair in known]
+        only_a, only_b = sides.count((True, False)), sides.count((False, True))
+        tests.append((only_a, only_b, mcnemar_exact(only_a, only_b)))
+    one_way = len({a > b for a, b, _ in tests if a != b}) < 2
+    return {
+        "only_a": [a for a, _, _ in tests],
+        "only_b": [b for _, b, _ in tests],
+        "p": max(p for _, _, p in tests) if one_way else 1.0,
     }
 
 

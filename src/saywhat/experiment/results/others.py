@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from saywhat.evaluation.success import threshold_key
 from saywhat.experiment.results.pooling import ALL, rounded
 from saywhat.experiment.results.reading import MAIN, Reading
 
@@ -44,13 +45,14 @@ def _chatbot(reading: Reading, place: str, pooled: Sequence[Mapping[str, Any]]) 
     return {
         "name": label,
         "size": card.get("size"),
+        "decoding": card.get("decoding"),
         "validation_perplexity": rounded((card.get("validation_perplexity") or [None])[-1]),
         "distinct_replies": corpus.get("distinct_replies"),
         "pairs": corpus.get("pairs"),
         "methods": [
             {
                 **{key: row[key] for key in ("method", "list", "targets", "mean", "ci95")},
-                "success": row["success"][f"{reading.threshold}"]["share"],
+                "success": row["success"][threshold_key(reading.threshold or 0.0)]["share"],
                 "null_mean": row["null_mean"],
                 "generic_best": row["generic_best"],
             }

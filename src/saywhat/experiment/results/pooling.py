@@ -6,7 +6,7 @@ seed has a Wilson interval, and so has a share that no resample moves.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -158,10 +158,13 @@ def _pooled(
     measured = int((~np.isnan(scores)).sum())
     known = int((~np.isnan(scores)).any(axis=0).sum())
     names = ("pooled", label, runs[0].method, similarity, listed, length)
-    estimates, intervals = _columns(_table(runs, scores, slots), seeds=len(runs), names=names)
+    # the one that success is judged by need not be one of the table's
+    thresholds = sorted({*THRESHOLDS, reading.threshold or THRESHOLDS[0]})
+    table = _table(runs, scores, slots, thresholds)
+    estimates, intervals = _columns(table, seeds=len(runs), names=names)
     success = {
         threshold_key(threshold): {"share": estimates[n], "ci95": intervals[n]}
-        for n, threshold in enumerate(THRESHOLDS, start=1)
+        for n, threshold in enumerate(thresholds, start=1)
     }
     rows = [
         row
@@ -190,14 +193,17 @@ def _pooled(
 
 
 def _table(
-    runs: Sequence[Evaluation], scores: Float64[np.ndarray, "seeds targets"], slots: Sequence[Slot]
+    runs: Sequence[Evaluation],
+    scores: Float64[np.ndarray, "seeds targets"],
+    slots: Sequence[Slot],
+    thresholds: Sequence[float],
 ) -> Float64[np.ndarray, "seeds targets points"]:
     """Give score, success at each threshold and exactness of every target in every seed."""
     marks = [run.exact() for run in runs]
     exact = np.array([[mark[slot] for slot in slots] for mark in marks], dtype=np.float64)
     exact = np.where(np.isnan(scores), np.nan, exact.reshape(scores.shape))
     known = [[None if math.isnan(x) else float(x) for x in row] for row in scores]
-    hits = np.stack([threshold_hits(row, THRESHOLDS) for row in known])
+    hits = np.stack([threshold_hits(row, thresholds) for row in known])
     return np.concatenate([scores[:, :, None], hits, exact[:, :, None]], axis=2)
 
 
@@ -251,10 +257,3 @@ def weighted(rows: Iterable[Mapping[str, Any]], key: str) -> float | None:
     known = [(row[key], row["targets"]) for row in rows if row.get(key) is not None]
     total = sum(targets for _, targets in known)
     return rounded(math.fsum(x * n for x, n in known) / total) if total else None
-
-
-def paired_values(
-    one: Mapping[Slot, float], other: Mapping[Slot, float]
-) -> Iterator[tuple[float, float]]:
-    """Give the two values of each target that both have."""
-    return ((value, other[slot]) for slot, value in one.items() if slot in other)

@@ -35,12 +35,14 @@ def _of_chatbot(reading: Reading, place: str) -> Iterator[dict[str, Any]]:
     slots = reading.slots(
         place, "test", reading.records[f"repeat/{place}"]["settings"]["per_group"]
     )
+    if slots is None:
+        return
     for method, told in outcome["methods"].items():
         columns = (told["found"], told["again"], told["query"])
         for listed in LISTS:
             both = [
                 (found, again, query)
-                for slot, found, again, query in zip(slots or (), *columns, strict=True)
+                for slot, found, again, query in zip(slots, *columns, strict=True)
                 if slot.list == listed and found is not None and again
             ]
             yield {

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from saywhat.evaluation.statistics import MIN_VALUES, Interval
-from saywhat.experiment.paper import LISTS, RAW
+from saywhat.experiment.paper import LENGTHS, LISTS, RAW
 from saywhat.experiment.results.comparing import difference
 from saywhat.experiment.results.pooling import ALL, hits_over, mean
-from saywhat.experiment.results.reading import MAIN, Evaluation, Reading
+from saywhat.experiment.results.reading import MAIN, Reading
 
 HOLDS: Final = "holds"
 FAILS: Final = "does not hold"
 UNTESTED: Final = "cannot be tested here"
 MOST: Final = 0.8
 """The success rate that the paper names."""
+FLOOR: Final = "random-200"
+"""What asks as much and knows nothing."""
 
 Verdict = tuple[str, str]
 """A verdict and the sentence with its figures."""
@@ -29,7 +31,7 @@ def above(
     lists: Sequence[str] = LISTS,
     lengths: Sequence[str] = (ALL,),
 ) -> Verdict:
-    """Say whether a method's scores are above another's wherever they are looked at.
+    """Say whether a method's scores by the reward are above another's wherever they are looked at.
 
     Args:
         reading: the finished parts.
@@ -52,12 +54,31 @@ def above(
         for length in lengths
     }
     figure = f"{one} less {other}: " + ", ".join(
-        f"{shown(each.interval)} on {where} ({each.targets} targets)"
+        f"{shown(each.interval)}{undecided(each.interval)} on {where} ({each.targets} targets)"
         for where, each in found.items()
     )
     intervals = [each.interval for each in found.values()]
     reached = [i is not None and i.low > 0 and i.estimate >= least for i in intervals]
     return judged(reached, intervals, f"{figure}.")
+
+
+def by_group(reading: Reading, one: str, other: str, *, lists: Sequence[str] = LISTS) -> str:
+    """Say in how many groups of list and length a method is above another, by every similarity."""
+    methods = reading.of("evaluate", MAIN)
+    if one not in methods or other not in methods:
+        return ""
+    said, groups = [], 0
+    for similarity in reading.similarities:
+        intervals = [
+            difference(methods[one], methods[other], similarity, listed, length=length).interval
+            for listed in lists
+            for length in LENGTHS
+        ]
+        known = [each for each in intervals if each is not None]
+        groups = max(groups, len(known))
+        over, under = sum(i.low > 0 for i in known), sum(i.high < 0 for i in known)
+        said.append(f"{over}{f' (below 0 in {under})' if under else ''} by {similarity}")
+    return f" Of {groups} groups of list and length it is above 0 in {', '.join(said)}."
 
 
 def success(
@@ -70,6 +91,8 @@ def success(
 ) -> Verdict:
     """Say whether success by the paper's similarity is at least 80 % in all these groups.
 
+    Where random queries come as far, the bar says nothing of a method.
+
     Args:
         reading: the finished parts.
         method: whose success.
@@ -80,15 +103,31 @@ def success(
     lacking = missing(reading, MAIN, [method])
     if lacking is not None:
         return lacking
-    runs: list[Evaluation] = reading.of("evaluate", MAIN)[method]
-    rates: list[float | None] = []
-    said = []
-    for listed, length in wanted:
-        hits = hits_over(runs, RAW, threshold, listed=listed, length=length)
-        rates.append(mean(hits.values()) if len(hits) >= MIN_VALUES else None)
-        said.append(f"{percent(mean(hits.values()))} on {listed.capitalize()} {length}")
-    reached = [rate is not None and (rate > MOST if strict else rate >= MOST) for rate in rates]
-    return judged(reached, rates, f"{method} at {threshold:g}: {', '.join(said)}.")
+    methods = reading.of("evaluate", MAIN)
+
+    def rates(of: str) -> list[float | None]:
+        found = (
+            hits_over(methods[of], RAW, threshold, listed=listed, length=length)
+            for listed, length in wanted
+        )
+        return [mean(hits.values()) if len(hits) >= MIN_VALUES else None for hits in found]
+
+    def reached(shares: Sequence[float | None]) -> list[bool]:
+        return [x is not None and (x > MOST if strict else x >= MOST) for x in shares]
+
+    mine = rates(method)
+    said = ", ".join(
+        f"{percent(share)} on {listed.capitalize()} {length}"
+        for (listed, length), share in zip(wanted, mine, strict=True)
+    )
+    verdict = judged(reached(mine), mine, f"{method} at {threshold:g}: {said}.")
+    if FLOOR not in methods:
+        return verdict
+    floor = rates(FLOOR)
+    figure = f"{verdict[1]} {FLOOR}: {', '.join(map(percent, floor))}."
+    if verdict[0] == HOLDS and all(reached(floor)):
+        return UNTESTED, f"{FLOOR} reaches the bar as well, so it says nothing. {figure}"
+    return verdict[0], figure
 
 
 def missing(reading: Reading, place: str, methods: Sequence[str]) -> Verdict | None:
@@ -131,6 +170,18 @@ def shown(interval: Interval | None) -> str:
     if interval is None:
         return "no interval"
     return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def undecided(interval: Interval | None) -> str:
+    """Say of an interval with 0 in it that it decides nothing.
+
+    Example:
+        >>> undecided(Interval(0.05, -0.01, 0.09)), undecided(Interval(0.05, 0.01, 0.09))
+        (', not told apart,', '')
+    """
+    return (
+        ", not told apart," if interval is not None and interval.low <= 0 <= interval.high else ""
+    )
 
 
 def percent(value: float | None) -> str:

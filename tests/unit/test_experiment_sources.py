@@ -1,0 +1,115 @@
+"""Work that rests on other files than it was made from is set aside, never taken for new."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from saywhat.config import TrainSettings
+from saywhat.errors import SetupError
+from saywhat.experiment import stages
+from saywhat.experiment.checks import check_same_chatbot
+from saywhat.experiment.sources import renew, set_aside
+from saywhat.experiment.stages import Place
+from saywhat.pipeline import ORIGIN
+from saywhat.registry import load_chatbot
+
+SHARED = ("reference.jsonl.xz", "targets/test.jsonl", "targets/validation.jsonl")
+
+
+def filled(folder: Path, text: str) -> Path:
+    """Give a folder that holds a file with a text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights.safetensors").write_text(text, encoding="utf-8")
+    return folder
+
+
+def text_of(folder: Path) -> str:
+    return (folder / "weights.safetensors").read_text(encoding="utf-8")
+
+
+def test_what_rests_on_the_same_files_is_kept(tmp_path: Path) -> None:
+    made, note = filled(tmp_path / "run", "replies"), tmp_path / "note.json"
+    source = tmp_path / "targets.jsonl"
+    source.write_text("a", encoding="utf-8")
+    assert not renew([made], [source], note), "of what is there, nothing is known"
+    assert not renew([made], [source], note)
+    source.write_text("b", encoding="utf-8")
+    assert renew([made, tmp_path / "absent"], [source], note)
+    assert not made.exists()
+    assert text_of(tmp_path / "run.old-1") == "replies", "what was paid for is not deleted"
+    filled(made, "new replies")
+    assert not renew([made], [source], note), "it is bound to the new file now"
+    source.unlink()
+    assert renew([made], [source], note), "a file that is gone is another one"
+    assert text_of(tmp_path / "run.old-2") == "new replies"
+
+
+def test_sources_are_told_apart_by_folder(tmp_path: Path) -> None:
+    made, note = filled(tmp_path / "run", "r"), tmp_path / "note.json"
+    one, other = filled(tmp_path / "one", "1"), filled(tmp_path / "other", "2")
+    files = [folder / "weights.safetensors" for folder in (one, other)]
+    renew([made], files, note)
+    filled(one, "2")
+    filled(other, "1")
+    assert renew([made], files, note)
+
+
+def corpus(folder: Path, text: str) -> Path:
+    (folder / "targets").mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        (folder / name).write_text(f"{name} {text}", encoding="utf-8")
+    return folder
+
+
+def test_a_generator_of_another_corpus_is_set_aside_with_all_that_rests_on_it(
+    tmp_path: Path,
+) -> None:
+    first, folder = corpus(tmp_path / "corpus", "one"), tmp_path / "seed-1"
+    stages.share(first, folder)
+    filled(folder / "generator", "trained on one")
+    stages.share(first, folder)
+    assert text_of(folder / "generator") == "trained on one"
+    stages.share(corpus(first, "two"), folder)
+    assert not (folder / "generator").exists()
+    assert text_of(tmp_path / "seed-1.old-1" / "generator") == "trained on one"
+    for name in SHARED:
+        assert (folder / name).read_text(encoding="utf-8") == f"{name} two"
+
+
+def test_half_a_share_is_completed(tmp_path: Path) -> None:
+    first, folder = corpus(tmp_path / "corpus", "one"), tmp_path / "seed-1"
+    stages.share(first, folder)
+    (folder / SHARED[1]).unlink()
+    filled(folder / "pretrained", "p")
+    stages.share(first, folder)
+    assert (folder / SHARED[1]).exists()
+    assert (folder / "pretrained").exists()
+
+
+def test_another_generator_is_lent_anew(tmp_path: Path) -> None:
+    source, folder = filled(tmp_path / "pretrained", "one"), tmp_path / "ablation" / "pretrained"
+    folder.parent.mkdir()
+    stages.lend(source, folder)
+    stages.lend(source, folder)
+    assert not list(folder.parent.glob("*.old-*"))
+    stages.lend(filled(source, "two"), folder)
+    assert (text_of(folder), text_of(folder.with_name("pretrained.old-1"))) == ("two", "one")
+
+
+def test_names_that_are_taken_are_not_overwritten(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        set_aside(filled(tmp_path / "run", text))
+    assert [text_of(tmp_path / f"run.old-{n}") for n in (1, 2)] == ["first", "second"]
+
+
+def test_a_chatbot_that_has_changed_is_refused(tmp_path: Path) -> None:
+    place, settings = Place(tmp_path, "known:echo", "x"), TrainSettings()
+    check_same_chatbot(place, settings)  # nothing was asked of any yet
+    place.corpus.mkdir()
+    origin = {"chatbot": load_chatbot("known:echo").fingerprint}
+    (place.corpus / ORIGIN).write_text(json.dumps(origin), encoding="utf-8")
+    check_same_chatbot(place, settings)
+    (place.corpus / ORIGIN).write_text(json.dumps({"chatbot": "0123abcd"}), encoding="utf-8")
+    with pytest.raises(SetupError, match=r"known:echo has changed since .* was 0123abcd, now"):
+        check_same_chatbot(place, settings)
