@@ -7,6 +7,7 @@ from typing import Any, Final
 from saywhat.experiment import page
 
 RESULTS: Final = Path(__file__).parents[1] / "benchmarks" / "results" / "paper-small.json"
+STEM: Final = "reproduction"
 NOTE: Final = "<!-- Written by docs/generate.py from benchmarks/results/paper-small.json -->"
 
 
@@ -18,4 +19,9 @@ def load() -> dict[str, Any]:
 
 def reproduction_page(results: dict[str, Any]) -> str:
     """Write ``docs/reproduction.md``."""
-    return f"{NOTE}\n\n{page.markdown(results)}"
+    return f"{NOTE}\n\n{page.markdown(results, stem=STEM)}"
+
+
+def figures(results: dict[str, Any]) -> dict[str, str]:
+    """Draw the figures that the page shows."""
+    return page.figures(results, stem=STEM)

@@ -423,6 +423,9 @@ def test_hostile_text_is_shown_harmlessly_in_markdown(full: dict[str, Any]) -> N
     lines = text.split("\n")
     assert len(re.findall(r"^## ", text, re.MULTILINE)) == len(TITLES)
     assert not re.search(r"^#+ heading", text, re.MULTILINE)
+    shown = re.compile(r"^!\[[^]\[]*\]\(page-figure-\d\.svg\)$", re.MULTILINE)
+    assert len(shown.findall(text)) == 2, "these images are ours"
+    text = shown.sub("", text)
     outside = re.sub(r"^(`{3,})text\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert "`" not in re.sub(r"\\`", "", outside)
     assert not re.search(r"<(?!!--)", outside)
@@ -469,3 +472,28 @@ def test_figures_have_labels_bands_and_tables_beside_them(full: dict[str, Any]) 
     assert all((each["aria-label"] or "").startswith("Share of targets") for each in drawn)
     captions = [table.caption for table in section.tables]
     assert len([caption for caption in captions if caption.startswith("Success by")]) == 4
+
+
+def test_markdown_shows_the_figures_that_lie_beside_it(full: dict[str, Any]) -> None:
+    files = page.figures(full, stem="mine")
+    assert list(files) == ["mine-figure-1.svg", "mine-figure-2.svg"]
+    text = page.markdown(full, stem="mine")
+    shown = re.findall(r"^!\[(.*)\]\((.*)\)$", text, re.MULTILINE)
+    assert [name for _, name in shown] == list(files)
+    assert "by the reward, " in shown[0][0]
+    for each in files.values():
+        assert re.match(r"<!-- [0-9a-f]{64} -->\n<svg role=\"img\" aria-label=\"Share of", each)
+        drawn = Page(each)
+        assert not drawn.open
+        assert not {"script", "image", "a", "metadata"} & {tag for tag, _ in drawn.elements}
+        assert "fill: #ffffff" in each, "what shows it may be dark"
+        assert "var(--" not in each, "it has no page to take colours from"
+        assert "rl-greedy" in each
+    assert page.figures(full, stem="mine") == files
+    changed = copy.deepcopy(full)
+    changed["curves"][0]["share"][0] = 0.94  # real-input's, by the reward
+    first, second = (text.partition("\n")[0] for text in page.figures(changed).values())
+    before = [text.partition("\n")[0] for text in files.values()]
+    assert (first != before[0], second == before[1]) == (True, True)
+    assert page.figures(_empty()) == {}
+    assert "![" not in page.markdown(_empty())

@@ -62,7 +62,7 @@ def experiment(call: Call) -> None:
 
 
 def _write(results: dict[str, Any], out: Path) -> None:
-    from saywhat.experiment.page import html, markdown
+    from saywhat.experiment.page import figures, html, markdown
     from saywhat.experiment.results.document import write
     from saywhat.runs.files import write_atomically
 
@@ -70,6 +70,8 @@ def _write(results: dict[str, Any], out: Path) -> None:
     write(results, out / "results.json")
     write_atomically(out / "page.html", html(results).encode())
     write_atomically(out / "page.md", markdown(results).encode())
+    for name, text in figures(results).items():
+        write_atomically(out / name, text.encode())
 
 
 def _list(call: Call, names: Iterable[str], parts: "Parts") -> None:

@@ -78,20 +78,40 @@ def inline_svg(figure: Figure, *, label: str, prefix: str) -> str:
         label: what a reader who cannot see it is told.
         prefix: put before every identifier, so that two figures on one page do not clash.
     """
-    buffer = io.StringIO()
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # The page's font draws the text, whatever glyphs the font used for measuring lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
+    text = _drawn(figure, transparent=True)
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     text = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 var(--font, sans-serif)", text)
     for number, colour in enumerate((INK, GRID, *COLOURS)):
         name = ("ink", "grid")[number] if number < 2 else f"c{number - 2}"
         text = text.replace(colour, f"var(--{name}, {colour})")
+    return _labelled(text, label)
+
+
+def svg_file(figure: Figure, *, label: str) -> str:
+    """Write a figure as an SVG file, on white: what shows it may be dark, and cannot tell.
+
+    Args:
+        figure: from this module.
+        label: what a reader who cannot see it is told.
+    """
+    text = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 sans-serif", _drawn(figure))
+    return f"{_labelled(text, label)}\n"
+
+
+def _drawn(figure: Figure, *, transparent: bool = False) -> str:
+    buffer = io.StringIO()
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # The reader's font draws the text, whatever glyphs the font used for measuring lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", transparent=transparent, metadata={"Date": None})
+    text = buffer.getvalue()
+    return re.sub(
+        r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL
+    )
+
+
+def _labelled(text: str, label: str) -> str:
     attributes = f'<svg role="img" aria-label="{escape(visible(label))}"'
     return text.replace("<svg", attributes, 1).strip()
 

@@ -1,10 +1,12 @@
 """A page of sections (paragraphs, figures, tables, commands) as one HTML file or as Markdown.
 
 Every text in a section is raw: a chatbot's words can be in any of them, and each writer makes them
-harmless in its own way. Markdown has no figures, so what a figure shows stands in a table too.
+harmless in its own way. Markdown's figures are files beside it, which may be lost on the way, so
+what a figure shows stands in a table too.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -12,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from saywhat.reports.curves import Curves
-from saywhat.reports.figures import Bands, inline_svg, threshold_figure
+from saywhat.reports.figures import Bands, inline_svg, svg_file, threshold_figure
 from saywhat.reports.markdown import markdown_table, markdown_text
 from saywhat.reports.table import Table
 from saywhat.reports.visible import visible
@@ -46,7 +48,7 @@ class Section:
         title: its heading.
         paragraphs: raw text, one paragraph each.
         tables: its tables.
-        figures: its figures; only HTML shows them.
+        figures: its figures.
         commands: what to type, one block each.
     """
 
@@ -83,8 +85,13 @@ def html_page(title: str, sections: Sequence[Section], *, kind: str = "saywhat")
     return template.render(title=title, kind=kind, sections=list(zip(sections, drawn, strict=True)))
 
 
-def markdown_page(title: str, sections: Sequence[Section]) -> str:
-    r"""Write a page as Markdown, without its figures.
+def markdown_page(title: str, sections: Sequence[Section], *, figures: str = "") -> str:
+    r"""Write a page as Markdown.
+
+    Args:
+        title: the page's heading.
+        sections: in the order in which they are shown.
+        figures: how the names of the files of ``figure_files`` begin; ``""`` shows none.
 
     Example:
         >>> print(markdown_page("Title", [Section("A", ("One *star*.",))]))
@@ -95,13 +102,51 @@ def markdown_page(title: str, sections: Sequence[Section]) -> str:
         One \*star\*.
         <BLANKLINE>
     """
-    parts = [f"# {markdown_text(title)}"]
+    parts, number = [f"# {markdown_text(title)}"], 0
     for section in sections:
         parts.append(f"## {markdown_text(section.title)}")
         parts += [markdown_text(paragraph) for paragraph in section.paragraphs]
         parts += [_fenced(command) for command in section.commands]
+        for figure in section.figures if figures else ():
+            number += 1
+            label = markdown_text(figure.label).replace("[", "(").replace("]", ")")
+            parts.append(f"![{label}]({_figure_name(figures, number)})")
         parts += [markdown_table(table).rstrip("\n") for table in section.tables]
     return "\n\n".join(parts) + "\n"
+
+
+def figure_files(sections: Sequence[Section], *, figures: str) -> dict[str, str]:
+    """Draw the figures of a Markdown page.
+
+    Each begins with a hash of what it shows, so that one of other figures can be told without
+    drawing it anew.
+
+    Args:
+        sections: of the page.
+        figures: how their names begin; letters, digits, ``-`` and ``/``.
+
+    Returns:
+        name -> an SVG file's text.
+    """
+    every = [figure for section in sections for figure in section.figures]
+    return {
+        _figure_name(figures, number): f"<!-- {_shown(figure)} -->\n"
+        + svg_file(
+            threshold_figure(figure.curves, bands=figure.bands),
+            label=f"{figure.label}; the tables below it give the numbers.",
+        )
+        for number, figure in enumerate(every, start=1)
+    }
+
+
+def _figure_name(figures: str, number: int) -> str:
+    return f"{figures}-{number}.svg"
+
+
+def _shown(figure: Figure) -> str:
+    """Give a hash of a figure's numbers and words."""
+    text = repr((figure.label, list(figure.curves.items()), list(figure.bands.items())))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def environment() -> Environment:

@@ -1,14 +1,14 @@
 """The page of the experiment: the results document as sections, for one HTML file or as Markdown.
 
 Both writers show the same sections. Where the document has no number, a cell says so; only figures
-are left out, from Markdown always and from HTML where nothing was measured.
+are left out where nothing was measured. Markdown's are files beside it.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from saywhat.experiment.page import ablating, beside, figures, others, overview, paper, text
-from saywhat.reports.pages import Section, html_page, markdown_page
+from saywhat.experiment.page import ablating, beside, curves, others, overview, paper, text
+from saywhat.reports.pages import Section, figure_files, html_page, markdown_page
 
 SCHEMA: Final = 1
 TITLE: Final = "The paper's experiment, reproduced"
@@ -16,7 +16,7 @@ _SECTIONS: Final = (
     paper.introduction,
     paper.claims,
     overview.overview,
-    figures.figure_2,
+    curves.figure_2,
     paper.table_1,
     paper.gains,
     paper.table_2,
@@ -55,9 +55,19 @@ def sections(document: Mapping[str, Any]) -> list[Section]:
     return [make(document) for make in _SECTIONS]
 
 
-def markdown(document: Mapping[str, Any]) -> str:
-    """Write the page as Markdown, figures as tables of success by threshold."""
-    return markdown_page(_title(document), sections(document))
+def markdown(document: Mapping[str, Any], *, stem: str = "page") -> str:
+    """Write the page as Markdown, its figures in files beside it.
+
+    Args:
+        document: as for ``sections``.
+        stem: of the page's file.
+    """
+    return markdown_page(_title(document), sections(document), figures=f"{stem}-figure")
+
+
+def figures(document: Mapping[str, Any], *, stem: str = "page") -> dict[str, str]:
+    """Give the files that the Markdown page shows: name -> text."""
+    return figure_files(sections(document), figures=f"{stem}-figure")
 
 
 def html(document: Mapping[str, Any]) -> str:
