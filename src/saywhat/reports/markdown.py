@@ -58,9 +58,12 @@ def markdown_table(table: Table) -> str:
     head = " | ".join(_escaped(column.title) for column in table.columns)
     rule = " | ".join("--:" if column.kind == "number" else ":--" for column in table.columns)
     lines = [f"**{_escaped(table.caption)}**", "", f"| {head} |", f"| {rule} |"]
-    lines += ["| " + " | ".join(map(_escaped, row)) + " |" for row in table.rows]
+    longest = [_LONGEST if c.kind == "said" else _LONGEST_TEXT for c in table.columns]
+    for row in table.rows:
+        cells = (_escaped(cell, limit=n) for cell, n in zip(row, longest, strict=True))
+        lines.append("| " + " | ".join(cells) + " |")
     if table.note:
-        lines += ["", _escaped(table.note)]
+        lines += ["", _escaped(table.note, limit=_LONGEST_TEXT)]
     return "\n".join(lines) + "\n"
 
 

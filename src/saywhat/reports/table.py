@@ -15,11 +15,12 @@ class Column:
 
     Attributes:
         title: its heading.
-        kind: ``label`` and ``number`` are ours; ``said`` holds text of chatbots and targets.
+        kind: ``label`` and ``number`` are ours, and so is ``text``, which runs over lines; ``said``
+            holds text of chatbots and targets, and is cut where it is very long.
     """
 
     title: str
-    kind: Literal["label", "number", "said"] = "number"
+    kind: Literal["label", "number", "text", "said"] = "number"
 
 
 @final

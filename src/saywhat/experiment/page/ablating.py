@@ -63,7 +63,7 @@ def ablations(document: Document) -> Section:
         (
             made_table(
                 "The ablations",
-                "Ablation|What changes|Steps|Step kept|Validation similarity|Asked|Sent|Seconds",
+                "Ablation|+What changes|Steps|Step kept|Validation similarity|Asked|Sent|Seconds",
                 training,
                 labels=2,
                 note="n/e: nothing was trained. Step kept: the best on validation, 0 before the "
@@ -119,8 +119,10 @@ def _sharpened(document: Document) -> str:
     if not rows:
         return MISSING
     said = "; ".join(f"{difference_cell(row)} on {row['list'].capitalize()}" for row in rows)
-    lost = all(row["ci95"][0] > 0 for row in rows)
-    return f"{'it lost' if lost else 'it did not lose'}; {' less '.join(SHARPENED)}: {said}"
+    lost = [row["ci95"][0] > 0 for row in rows]
+    part = any(lost) and not any(row["ci95"][1] < 0 for row in rows)
+    verdict = "it lost" if all(lost) else "it lost in part" if part else "it did not lose"
+    return f"{verdict}; {' less '.join(SHARPENED)}: {said}"
 
 
 def _marked(name: str) -> str:

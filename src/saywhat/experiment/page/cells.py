@@ -1,7 +1,7 @@
 """How the experiment's page writes its numbers, and what it writes where there are none."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from saywhat.evaluation.statistics import wilson
 from saywhat.reports.table import (
@@ -18,6 +18,7 @@ from saywhat.reports.table import (
 MISSING: Final = "not measured yet"
 """What stands where a part of the experiment is not finished."""
 Entry = Mapping[str, Any]
+_KINDS: Final[Mapping[str, Literal["said", "text"]]] = {"*": "said", "+": "text"}
 
 
 def find(rows: Sequence[Entry], **wanted: object) -> Entry | None:
@@ -146,14 +147,14 @@ def made_table(
     Args:
         caption: what it shows.
         titles: of the columns, with ``|`` between them; ``*`` before one that holds people's or
-            chatbots' words.
+            chatbots' words, ``+`` before one that holds sentences of ours.
         rows: one cell a column.
         labels: how many of the first columns are no numbers.
         note: what a reader needs to know to read it.
     """
     columns = tuple(
-        Column(title[1:], "said")
-        if title.startswith("*")
+        Column(title[1:], _KINDS[title[0]])
+        if title[0] in _KINDS
         else Column(title, "label" if place < labels else "number")
         for place, title in enumerate(titles.split("|"))
     )

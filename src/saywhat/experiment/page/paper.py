@@ -71,7 +71,7 @@ def claims(document: Document) -> Section:
                 "added then, the one on the real inputs' scores and the one on the agent."
             ),
         ),
-        (made_table("Claims and verdicts", "*Claim|Verdict|*Figures|*Rule", rows, labels=4),),
+        (made_table("Claims and verdicts", "+Claim|Verdict|+Figures|+Rule", rows, labels=4),),
     )
 
 

@@ -189,7 +189,7 @@ def departures(document: Document) -> Section:
         (
             made_table(
                 "Settings of paper-2019 that the paper does not give",
-                "Setting|Value|*Remark",
+                "Setting|Value|+Remark",
                 rows,
                 labels=2,
                 note="ours: the paper does not say; none: the paper does without it.",
@@ -240,7 +240,7 @@ def reproduction(document: Document) -> Section:
                 f"{_judge_needs(document)}"
             ),
         ),
-        (made_table("Where these figures come from", "What|Value", facts, labels=2),),
+        (made_table("Where these figures come from", "What|+Value", facts, labels=2),),
         commands=(f"{document['command']} --out work/paper",),
     )
 
