@@ -117,6 +117,7 @@ class Training:
         """Run every stage that is not done yet."""
         check_vectors(self.settings.similarity.vectors)  # the last stage needs them
         self.collect()
+        self.check_targets()
         self.pretrain()
         return self.reinforce()
 
@@ -209,6 +210,23 @@ class Training:
         known = lists.mark_seen(generated, kept, name="generated-seen")
         seen = lists.pick_lists(known, per_length=valid_count, seed=seed, short=tell)
         return [*test, *seen], validation, kept
+
+    def check_targets(self) -> None:
+        """See that REINFORCE will have a target, before pre-training takes its time.
+
+        Raises:
+            SetupError: every reply is longer than a target may be.
+        """
+        limit = self.settings.reinforce.max_target_words
+        pairs = read_pairs(self._need(_REFERENCE, "collect"))
+        words = [count for pair in pairs if (count := word_count(pair.reply))]
+        if not words or min(words) > limit:
+            shortest = f"; the shortest has {min(words)}" if words else ""
+            raise SetupError(
+                f"None of the {len(pairs):,} replies of the reference corpus has 1 to {limit} "
+                f"words, so REINFORCE would have no target{shortest}. Set "
+                "reinforce.max_target_words higher, or have the chatbot reply more shortly."
+            )
 
     def pretrain(self) -> Seq2SeqGenerator:
         """Pre-train the generator on the reference corpus."""

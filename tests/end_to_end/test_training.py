@@ -204,3 +204,20 @@ def test_a_chatbot_with_few_replies_keeps_them_to_be_learned(
     assert "generated" not in lists
     replies = {pair.reply for pair in read_pairs(tmp_path / "work/reference.jsonl.xz")}
     assert replies == {"yes sure", "no way", "maybe so", "who knows"}
+
+
+def test_a_chatbot_whose_replies_are_too_long_to_be_targets_is_told_before_pre_training(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    bot = tmp_path / "bot.py"
+    bot.write_text("def reply(text):\n    return ' '.join(['well'] * 12 + [text])\n")
+    long = settings.model_copy(update={"chatbot": f"python:{bot}:reply"})
+    with pytest.raises(
+        SetupError, match=r"None of the [\d,]+ replies .* 1 to 12 words.*the shortest has 13\. Set"
+    ):
+        Training(long, tmp_path / "work").run()
+    assert not (tmp_path / "work" / "pretrain").exists()
+    assert read_pairs(tmp_path / "work/reference.jsonl.xz"), "what was bought is kept"
+    reinforce = settings.reinforce.model_copy(update={"max_target_words": 13})
+    more = long.model_copy(update={"reinforce": reinforce})
+    Training(more, tmp_path / "work").check_targets()

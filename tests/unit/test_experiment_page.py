@@ -244,7 +244,10 @@ def test_the_papers_numbers_are_the_papers_in_their_own_column(full: dict[str, A
                     assert float(shown[method, length]) == number
             assert shown["retrieval", "1-3"] == "not in the paper"
         gains = _table(document, "Gains", "rl-beam-200 against")
-        assert {float(row[-1].rstrip("%")) for row in gains.rows} == set(GAIN.values())
+        theirs = [row for row in gains.rows if row[0].endswith(f", {RAW}")]
+        assert [float(row[-1].rstrip("%")) for row in theirs] == list(GAIN.values())
+        others = {row[-1] for row in gains.rows if row not in theirs}
+        assert others <= {"not of this similarity"}
         cases = _table(document, "Table 2", "The paper's")
         assert [row[:3] for row in cases.rows] == [case[:3] for case in TABLE_2]
     assert len(tables) == 1  # of the empty document: the paper's similarity, whatever is missing
@@ -271,7 +274,9 @@ def test_cells_are_as_worked_out_by_hand(full: dict[str, Any]) -> None:
     assert _row(gains, f"the paper's, {RAW}", "1-3")[3:] == (
         "0.439", "0.621", "+41.5% (+38.0 to +45.0%)", "+127.8%", "+41.5%",
     )  # fmt: skip
-    assert _row(gains, f"the reward, {REWARD}", "1-3")[5:] == ("n/e", "n/e", "+41.5%")
+    assert _row(gains, f"the reward, {REWARD}", "1-3")[5:] == (
+        "n/e", "n/e", "not of this similarity",
+    )  # fmt: skip
     assert _row(gains, f"the paper's, {RAW}", "4-6")[3:] == (*[MISSING] * 4, "+34.0%")
     compared, untested = _table(full, "Methods compared", "Difference").rows
     assert compared[4:] == (

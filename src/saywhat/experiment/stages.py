@@ -144,6 +144,7 @@ def pretrain(
     """Pre-train a generator; give its validation perplexities."""
     share(place.corpus, folder)
     with training(settings, place, folder, tell) as stages:
+        stages.check_targets()
         generator = stages.pretrain()
     description = read_json(folder / "pretrained" / DESCRIPTION, what="a generator")
     return {

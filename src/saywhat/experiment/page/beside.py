@@ -140,7 +140,8 @@ def oracle(document: Document) -> Section:
     found = document["oracle"]
     text = (
         "A search that sees the chatbot's weights. It is a bound and never a competitor: what it "
-        "reaches is reachable, and what it does not find may be so still."
+        "reaches, word for word, is reachable, and what it does not find may be so still. Success "
+        f"of the others is at {threshold_text(document)}: near a target is easier than saying it."
     )
     groups = {"all": found, **found["by_list"]} if found else {}
     reached = [

@@ -165,7 +165,7 @@ def gains(document: Document) -> Section:
                     MISSING if entry is None else score(entry["mean"]),
                     _gain(entry),
                     _percentage(entry, "ceiling_percent"),
-                    f"{GAIN[length]:+.1f}%",
+                    f"{GAIN[length]:+.1f}%" if similarity == RAW else "not of this similarity",
                 )
             )
     table = made_table(
