@@ -144,7 +144,8 @@ class Made:
     ) -> None:
         trained = {"validation_similarity": 0.5, "metrics": list(metrics), "queries": {
             "reinforce": {"asked": 20, "unique": 15, "sent": 17, "failed": 0}}}  # fmt: skip
-        train = {"seed": 1, "reinforce": {"steps": 200}, "similarity": {"name": reward}}
+        reinforce = {"steps": 200, "validate_every": 100}
+        train = {"seed": 1, "reinforce": reinforce, "similarity": {"name": reward}}
         settings = {
             **self.asked_with(),
             "train": train,

@@ -185,6 +185,14 @@ def test_success_rates_are_looked_at_in_every_group(made: Made) -> None:
     all_of_it = [0.9] * 5
     made.evaluate("rl-beam-200", {REWARD: level(0.0, 0.0), RAW: most + all_of_it * 2 + most * 3})
     found = verdicts(made)
+    assert (found[HALF]["verdict"], found[MOST]["verdict"]) == (UNTESTED, UNTESTED)
+    assert found[HALF]["figure"].startswith(
+        "whether chance reaches the bar is not known: random-200 is no part of this experiment."
+    )
+    made.evaluate("random-200", [*level(0.0, 0.0)[:29], None])
+    assert [verdicts(made)[n]["verdict"] for n in (HALF, MOST)] == [UNTESTED, HOLDS]
+    made.evaluate("random-200", level(0.0, 0.0))
+    found = verdicts(made)
     assert (found[HALF]["verdict"], found[MOST]["verdict"]) == (HOLDS, HOLDS)
     made.evaluate(
         "rl-beam-200", {REWARD: level(0.9, 0.9), RAW: most * 5 + [0.9, 0.9, 0.9, 0.0, 0.0]}
@@ -224,7 +232,7 @@ def test_other_chatbots_hold_only_if_all_do(made: Made) -> None:
     waiting = [*alone, "collect/vhred", "evaluate/vhred/seed-1/rl-greedy"]
     found = verdicts(made, waiting)[ELSEWHERE]
     assert found["verdict"] == UNTESTED
-    assert "vhred: not measured yet" in found["figure"]
+    assert "vhred: not measured yet: evaluate/vhred/seed-1/rl-greedy" in found["figure"]
 
 
 def test_missing_parts_leave_a_claim_open_and_are_named(made: Made) -> None:

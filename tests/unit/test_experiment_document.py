@@ -174,12 +174,15 @@ def test_what_the_reward_looked_up_is_not_compared_by_another_selection(made: Ma
     assert ("rl-sampling-200", "rl-beam-200", RAW) in found
 
 
-def test_a_threshold_between_those_of_the_table_makes_a_document(made: Made) -> None:
-    made.threshold = 0.75
+@pytest.mark.parametrize("threshold", [0.75, 0.0, -0.1])
+def test_a_threshold_that_is_none_of_the_tables_makes_a_document(
+    made: Made, threshold: float
+) -> None:
+    made.threshold = threshold
     made.evaluate("rl-greedy", HIGH)
     found = made_of(made)
     row = the(found["pooled"], similarity=REWARD, list="real", length="all")
-    assert row["success"]["0.75"]["share"] == row["success"]["0.8"]["share"] == 1.0
+    assert row["success"][str(threshold)]["share"] == row["success"]["0.8"]["share"] == 1.0
     mine = the(found["chatbots"][0]["methods"], list="real")
     assert mine["success"] == 1.0
 
@@ -200,12 +203,15 @@ def test_a_repeat_without_its_lists_is_left_out(tmp_path: Path) -> None:
 def test_the_state_that_was_kept_is_named(tmp_path: Path) -> None:
     made = Made(tmp_path)
     made.collect()
-    lines = [{"step": n, "validation": score} for n, score in ((50, None), (100, 0.5), (150, 0.4))]
+    scores = {50: None, 100: 0.5, 150: None, 200: 0.4}
+    lines = [{"step": step, "validation": score} for step, score in scores.items()]
+    others = [{**line, "validation": line["validation"] and 0.4} for line in lines]
     made.ablation("baseline", {"rl-greedy": LOW}, metrics=lines)
-    made.ablation("no-kl", {"rl-greedy": LOW}, metrics=lines[::2])  # its best is of no step
-    first, second = made_of(made)["ablations"]
-    assert [(a["kept"], a["asked"], a["queries"]) for a in (first, second)] == [
-        (100, 20, 17), (0, 20, 17),
+    made.ablation("no-kl", {"rl-greedy": LOW}, metrics=others)  # its best is of no step
+    made.ablation("more-kl", {"rl-greedy": LOW}, metrics=others[2:])  # of which one is lost
+    first, second, third = made_of(made)["ablations"]
+    assert [(a["kept"], a["asked"], a["queries"]) for a in (first, second, third)] == [
+        (100, 20, 17), (0, 20, 17), (None, 20, 17),
     ]  # fmt: skip
 
 

@@ -379,7 +379,7 @@ def test_a_method_with_nothing_to_ask_asks_nothing(
     targets = silent if kind == "real-input" else []
     method, folder = Method(kind, kind, 1), tmp_path / "run"
     made = evaluate(method, settings, targets, scales(), label="mine", folder=folder)
-    assert not folder.exists()
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("findings.jsonl", "")]
     assert (made["rows"], made["counts"]["asked"]) == ([], 0)
     assert made["scores"] == dict.fromkeys(made["scores"], [None] * len(targets))
     assert list(made["scores"]) == [*scales().selectors, *scales().judges]

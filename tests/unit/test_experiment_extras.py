@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from saywhat.config import AuditSettings, DecodingSettings, OracleSettings
+from saywhat.config import AuditSettings, DecodingSettings, ModelSettings, OracleSettings
 from saywhat.corpora.files import write_pairs
 from saywhat.evaluation.sensitivity import measure
 from saywhat.experiment import extras
+from saywhat.experiment import repeats as repeats_module
 from saywhat.experiment.repeats import repeats
 from saywhat.experiment.stages import Place
 from saywhat.nn.checkpoint import save_model
@@ -178,6 +179,30 @@ def test_what_was_drawn_is_asked_again_with_draws_of_another_seed(
     assert again["methods"] == made["methods"]
     assert again["queries"]["verify"]["sent"] == made["queries"]["verify"]["sent"]
     json.dumps(made, allow_nan=False)
+
+
+def test_a_model_that_draws_by_a_seed_is_given_another_one_each_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bot = tmp_path / "bot.py"
+    bot.write_text("def reply(text):\n    return text\n")
+    given: list[int | None] = []
+
+    def note(spec: str, settings: AuditSettings, ledger: Any) -> Any:
+        given.append(settings.model.seed)
+        return extras.opened(spec, settings, ledger)
+
+    monkeypatch.setattr(repeats_module, "opened", note)
+    mine = Place(tmp_path, f"python:{bot}:reply", "x")
+    seeded = SETTINGS.model_copy(update={"model": ModelSettings(seed=5)})
+    found = {"m": [finding_of("fox", "fox", "fox")]}
+    for settings, folder in ((seeded, "one"), (SETTINGS, "other")):
+        made = repeats(mine, found, Exact(), settings, times=3, folder=tmp_path / folder)
+        assert made["methods"]["m"]["again"] == [[1.0] * 3]
+    seeds, unseeded = given[:3], given[3:]
+    assert len(set(seeds)) == 3
+    assert all(seed is not None and 0 <= seed < 2**31 and seed != 5 for seed in seeds)
+    assert unseeded == [None], "what draws by no seed is opened once"
 
 
 def test_a_chatbot_that_draws_nothing_says_the_same_again(place: Place, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from saywhat.errors import SetupError
 from saywhat.experiment.parts import Parts
-from saywhat.experiment.run import Experiment
+from saywhat.experiment.run import Experiment, alike
 from saywhat.experiment.step import Step
 from saywhat.experiment.steps import Steps
 from tests.tiny_experiment import tiny
@@ -153,6 +153,26 @@ def test_a_product_that_does_not_come_out_as_it_was_is_told(plan: Plan) -> None:
     plan.run("judge/x")
     (warning,) = [each for each in plan.said if "Warning" in each]
     assert "train/x did not come out as it was (of)" in warning
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "equal"),
+    [
+        ({"a": [0.7, None]}, {"a": [0.70004, None]}, True),  # 4 digits, as parts had, and 6
+        ({"a": [0.7, None]}, {"a": [0.7002, None]}, False),
+        ({"a": [0.7]}, {"a": [0.7, 0.7]}, False),
+        ({"a": 1}, {"b": 1}, False),
+        ([1.0, None], [1, 0.0], False),
+        ("a", "a", True),
+        (None, 0.0, False),
+        (3, 4, False),
+    ],
+)
+def test_numbers_are_compared_up_to_the_digits_that_parts_hold(
+    before: Any, now: Any, *, equal: bool
+) -> None:
+    assert alike(before, now) is equal
+    assert alike(now, before) is equal
 
 
 def test_other_settings_of_any_finished_part_stop_the_run(plan: Plan) -> None:

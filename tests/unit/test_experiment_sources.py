@@ -62,19 +62,32 @@ def corpus(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_a_generator_of_another_corpus_is_set_aside_with_all_that_rests_on_it(
-    tmp_path: Path,
-) -> None:
+def test_a_generator_of_another_corpus_is_set_aside_and_runs_are_not(tmp_path: Path) -> None:
     first, folder = corpus(tmp_path / "corpus", "one"), tmp_path / "seed-1"
-    stages.share(first, folder)
-    filled(folder / "generator", "trained on one")
-    stages.share(first, folder)
-    assert text_of(folder / "generator") == "trained on one"
-    stages.share(corpus(first, "two"), folder)
-    assert not (folder / "generator").exists()
-    assert text_of(tmp_path / "seed-1.old-1" / "generator") == "trained on one"
+    assert not stages.share(first, folder)
+    for name in ("pretrain", "pretrained", "reinforce", "generator"):
+        filled(folder / name, f"{name} of one")
+    filled(folder / "evaluate" / "random-200", "another process writes here")
+    assert not stages.share(first, folder)
+    assert text_of(folder / "generator") == "generator of one"
+    assert stages.share(corpus(first, "two"), folder)
+    for name in ("pretrain", "pretrained", "reinforce", "generator"):
+        assert not (folder / name).exists()
+        assert text_of(folder / f"{name}.old-1") == f"{name} of one"
+    assert text_of(folder / "evaluate" / "random-200") == "another process writes here"
     for name in SHARED:
         assert (folder / name).read_text(encoding="utf-8") == f"{name} two"
+
+
+def test_a_generator_is_not_trained_on_with_another_corpus(tmp_path: Path) -> None:
+    place = Place(tmp_path, "known:echo", "x")
+    corpus(place.corpus, "one")
+    stages.share(place.corpus, place.seed(1))
+    filled(place.seed(1) / "pretrained", "of one")
+    corpus(place.corpus, "two")
+    with pytest.raises(SetupError, match=r"did not come out as the corpus .* same command again"):
+        stages.reinforce(TrainSettings(), place, place.seed(1), lambda _: None)
+    assert text_of(place.seed(1) / "pretrained.old-1") == "of one"
 
 
 def test_half_a_share_is_completed(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from saywhat.evaluation.tables import distinct_replies, rows, summarise
 from saywhat.experiment.design import Method
 from saywhat.experiment.queries import QueryMeasures
 from saywhat.interfaces import Similarity
-from saywhat.records import Attempt, Finding, Target, read_jsonl
+from saywhat.records import Attempt, Finding, Target, read_jsonl, write_jsonl
 from saywhat.rng import derive_seed, fraction
 from saywhat.similarity.null import NullScores
 
@@ -79,6 +79,8 @@ def evaluate(
     """
     settings = _with(settings, method)
     if not any(target.query or method.search != _REAL_INPUT for target in targets):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_jsonl([], folder / "findings.jsonl")
         return _nothing(targets, scales)
     result = audit(settings, out=folder, reports=AuditReports(page=False))
     if result.summary["status"] != "complete":

@@ -5,7 +5,7 @@ each best query is asked again, with draws that selected nothing.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ def repeats(
 
     Args:
         place: of the chatbot. One of the built-in kind numbers its draws from its start, in each
-            process, so each time a copy with a seed of its own is asked.
+            process, so each time a copy with a seed of its own is asked; and a language model
+            that is given a seed is given another one each time.
         found: method -> its findings.
         similarity: what selected the queries.
         settings: of the audit that found them.
@@ -47,12 +48,13 @@ def repeats(
         draws; ``queries``: what was asked by phase.
     """
     with ledger_in(folder, settings) as ledger, contextlib.ExitStack() as open_things:
-        specs = _specs(place, settings.seed, times, folder)
-        asked = {
-            spec: open_things.enter_context(opened(spec, settings, ledger))
-            for spec in dict.fromkeys(specs)
-        }
-        askers = [asked[spec](phase="verify", repeat=n) for n, spec in enumerate(specs, start=1)]
+        asked: dict[tuple[str, int | None], Callable[..., LedgeredChatbot]] = {}
+        askers = []
+        for nth in range(1, times + 1):
+            spec, again = _drawing(place, settings, nth, folder)
+            if (key := (spec, again.model.seed)) not in asked:
+                asked[key] = open_things.enter_context(opened(spec, again, ledger))
+            askers.append(asked[key](phase="verify", repeat=nth))
         methods = {
             name: {
                 "found": [rounded(f.similarity) for f in findings],
@@ -64,15 +66,18 @@ def repeats(
     return {"times": times, "methods": methods, "queries": stages.counts(folder)}
 
 
-def _specs(place: Place, seed: int, times: int, folder: Path) -> list[str]:
-    """Give how to ask a chatbot each time."""
-    if place.model is None:
-        return [place.spec] * times
-    seeds = {nth: derive_seed(seed, "repeat", nth) for nth in range(1, times + 1)}
-    return [
-        f"seq2seq:{stages.reseeded(place.model, folder / f'chatbot-{nth}', seed=each)}"
-        for nth, each in seeds.items()
-    ]
+def _drawing(
+    place: Place, settings: AuditSettings, nth: int, folder: Path
+) -> tuple[str, AuditSettings]:
+    """Give how to ask a chatbot for the nth time: where a seed decides its draws, with another."""
+    seed = derive_seed(settings.seed, "repeat", nth)
+    if place.model is not None:
+        copy = stages.reseeded(place.model, folder / f"chatbot-{nth}", seed=seed)
+        return f"seq2seq:{copy}", settings
+    if settings.model.seed is None:
+        return place.spec, settings
+    model = settings.model.model_copy(update={"seed": seed % 2**31})  # what servers take
+    return place.spec, settings.model_copy(update={"model": model})
 
 
 def _again(

@@ -14,6 +14,7 @@ from saywhat.experiment.step import Step
 from saywhat.experiment.steps import Steps
 
 _VARYING: Final = {"queries", "metrics"}  # what is asked again is cached, what is timed differs
+_DIGITS: Final = 1e-4
 
 
 @final
@@ -122,9 +123,21 @@ class Experiment:
     def _compare(self, name: str, outcome: dict[str, Any]) -> None:
         before = self._parts.outcome(name) or {}
         keys = outcome.keys() - _VARYING
-        if other := sorted(key for key in keys if before.get(key) != plain(outcome[key])):
+        if other := sorted(key for key in keys if not alike(before.get(key), plain(outcome[key]))):
             self._tell(
                 f"Warning: {name} did not come out as it was ({', '.join(other)}); what is made "
                 "from now on does not match what was made before. Begin anew with another --out "
                 "to be sure."
             )
+
+
+def alike(before: Any, now: Any) -> bool:
+    """Whether two JSON values are equal, numbers up to the digits that older parts hold."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return before.keys() == now.keys() and all(alike(before[key], now[key]) for key in now)
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(map(alike, before, now))
+    if isinstance(before, float) or isinstance(now, float):
+        numbers = isinstance(before, float | int) and isinstance(now, float | int)
+        return numbers and abs(before - now) <= _DIGITS
+    return bool(before == now)

@@ -13,6 +13,7 @@ import torch
 from saywhat.config import ChatbotSettings, DecodingSettings, TrainSettings
 from saywhat.corpora.files import read_pairs
 from saywhat.corpora.targets import read_targets
+from saywhat.errors import SetupError
 from saywhat.experiment.sources import renew, set_aside
 from saywhat.ledger import Ledger
 from saywhat.nn.chatbot_checkpoint import load_chatbot
@@ -23,6 +24,7 @@ from saywhat.registry import ASSETS
 from saywhat.runs.files import file_hash, write_atomically
 
 _CARD: Final = ("validation_perplexity", "validation_kl", "training_pairs")
+_TRAINED: Final = ("pretrain", "pretrained", "reinforce", "generator")
 _SHARED: Final = ("reference.jsonl.xz", "targets/test.jsonl", "targets/validation.jsonl")
 
 
@@ -158,7 +160,12 @@ def reinforce(
     settings: TrainSettings, place: Place, folder: Path, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Train a generator by REINFORCE; give its learning curve and what it cost."""
-    share(place.corpus, folder)
+    if share(place.corpus, folder):
+        raise SetupError(
+            f"{place.corpus} did not come out as the corpus that the generator in {folder} was "
+            "pre-trained on. Run the same command again to pre-train it anew; or begin anew with "
+            "another --out, since what is finished is of the corpus before."
+        )
     made = [folder / "reinforce", folder / "generator"]
     renew(made, [folder / "pretrained" / WEIGHTS], folder / "reinforce.sources.json")
     with training(settings, place, folder, tell) as stages:
@@ -176,19 +183,28 @@ def targets_of(place: Place, name: str) -> list[Target]:
     return list(read_targets(place.corpus / "targets" / f"{name}.jsonl"))
 
 
-def share(corpus: Path, folder: Path) -> None:
+def share(corpus: Path, folder: Path) -> bool:
     """Give a generator's folder the corpus and the lists of its chatbot.
 
-    A folder that has others is of another corpus, with all that is in it, and is set aside.
+    A generator that was trained on others is set aside. Runs are not: they know their own sources.
+
+    Returns:
+        Whether anything was set aside.
     """
-    held = [name for name in _SHARED if (folder / name).exists()]
-    if any((folder / name).read_bytes() != (corpus / name).read_bytes() for name in held):
-        set_aside(folder)
-        held = []
+    other = [
+        name
+        for name in _SHARED
+        if not (folder / name).exists()
+        or (folder / name).read_bytes() != (corpus / name).read_bytes()
+    ]
+    stale = [path for name in _TRAINED if (path := folder / name).exists()]
+    stale = stale if any((folder / name).exists() for name in other) else []
+    for path in stale:
+        set_aside(path)
     (folder / "targets").mkdir(parents=True, exist_ok=True)
-    for name in _SHARED:
-        if name not in held:
-            write_atomically(folder / name, (corpus / name).read_bytes())
+    for name in other:
+        write_atomically(folder / name, (corpus / name).read_bytes())
+    return bool(stale)
 
 
 def counts(folder: Path) -> dict[str, Any]:
@@ -198,9 +214,13 @@ def counts(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(path: Path, *, every: int = 50) -> list[dict[str, Any]]:
-    """Give every fiftieth line of the learning curve, and the last."""
+    """Give every fiftieth line of the learning curve, those that validated, and the last."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for n, line in enumerate(lines, start=1) if n % every == 0 or n == len(lines)]
+    return [
+        line
+        for n, line in enumerate(lines, start=1)
+        if n % every == 0 or n == len(lines) or line["validation"] is not None
+    ]
 
 
 def pairs_of(place: Place) -> list[Pair]:

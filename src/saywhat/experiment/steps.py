@@ -310,11 +310,8 @@ class Steps:
 
         def make() -> dict[str, Any]:
             runs = {method: place.seed(seed) / "evaluate" / method for method in methods}
-            found = {
-                method: list(read_jsonl(Finding, run / _FINDINGS))
-                for method, run in runs.items()
-                if (run / _FINDINGS).exists()  # not of one that had nothing to ask
-            }
+            found = {m: list(read_jsonl(Finding, run / _FINDINGS)) for m, run in runs.items()}
+            found = {m: each for m, each in found.items() if each}  # some had nothing to ask
             similarity = similarity_of(self._settings.audit.similarity)
             audited = self._settings.audit.model_copy(update={"seed": seed})
             folder = place.folder / "repeat"

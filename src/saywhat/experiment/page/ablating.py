@@ -18,7 +18,7 @@ from saywhat.experiment.page.cells import (
 from saywhat.experiment.page.lookup import Document, reward, threshold_text
 from saywhat.experiment.paper import LISTS
 from saywhat.reports.pages import Section
-from saywhat.reports.table import score
+from saywhat.reports.table import NOT_ESTIMABLE, score
 
 CONTROLS: Final = ("constant-reward", "shuffled-reward")
 """Ablations whose reward says nothing of the target: they ought to lose."""
@@ -50,7 +50,7 @@ def ablations(document: Document) -> Section:
     if absent:
         lines.append(f"{MISSING.capitalize()}: {', '.join(absent)}.")
     training: list[tuple[str, ...]] = [
-        (_marked(e["name"]), e["why"], number_cell(e, "steps"), number_cell(e, "kept"),
+        (_marked(e["name"]), e["why"], number_cell(e, "steps"), _kept(e),
          score(e["validation_similarity"]), number_cell(e, "asked"), number_cell(e, "queries"),
          number_cell(e, "seconds", digits=1))
         for e in found.values()
@@ -80,6 +80,12 @@ def ablations(document: Document) -> Section:
             ),
         ),
     )
+
+
+def _kept(entry: Entry) -> str:
+    if not entry["steps"]:
+        return NOT_ESTIMABLE
+    return "not known" if entry["kept"] is None else f"{entry['kept']:,}"
 
 
 def _kept_untrained(found: Mapping[str, Entry]) -> Iterator[str]:

@@ -52,9 +52,10 @@ def differences(document: Document) -> Section:
                 "Selection and judging. The paper picks the best query, and reports it, by the "
                 "similarity that trained the generator. Here too the reward selects, and under "
                 "the paper's similarity that one selects for itself, among what was asked; "
-                "retrieval asks one query, which the reward looked up, so there its figure is no "
-                "selection. A judge, which selects and trains nothing, scores what the reward "
-                f"selected. Judges here: {', '.join(document['judges']) or 'none'}."
+                "retrieval asks nothing and gives the known reply that the reward looked up, so it "
+                "has no figure of another selection. A judge, which selects and trains nothing, "
+                "scores what the reward selected. Judges here: "
+                f"{', '.join(document['judges']) or 'none'}."
             ),
             _generic(document),
         ),

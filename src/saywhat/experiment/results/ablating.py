@@ -38,7 +38,7 @@ def _ablation(reading: Reading, name: str, baseline: Mapping[str, Evaluation]) -
         "methods": {
             run.method: _method(reading, run, baseline, judges) for run in reading.ablation(name)
         },
-        "kept": _kept(trained),
+        "kept": _kept(trained, train["reinforce"]),
         "validation_similarity": rounded(trained.get("validation_similarity")),
         "asked": sum(count["asked"] for count in trained.get("queries", {}).values()),
         "queries": sum(count["sent"] for count in trained.get("queries", {}).values()),
@@ -46,11 +46,19 @@ def _ablation(reading: Reading, name: str, baseline: Mapping[str, Evaluation]) -
     }
 
 
-def _kept(trained: Mapping[str, Any]) -> int:
-    """Give the step whose weights were kept, the best on validation; 0 is before the first."""
+def _kept(trained: Mapping[str, Any], settings: Mapping[str, Any]) -> int | None:
+    """Give the step whose weights were kept, the best on validation; 0 is before the first.
+
+    ``None`` if the part does not tell: it may hold some lines of the learning curve only.
+    """
+    lines = trained.get("metrics", ())
+    known = {line["step"]: line["validation"] for line in lines if line["validation"] is not None}
     best = trained.get("validation_similarity")
-    scores = ((step["step"], step["validation"]) for step in trained.get("metrics", ()))
-    return next((int(step) for step, score in scores if score is not None and score == best), 0)
+    if found := [step for step, score in known.items() if score == best]:
+        return int(found[0])
+    steps, every = settings["steps"], settings.get("validate_every", 0)
+    judged = {*range(every, steps + 1, every), steps} if trained and every else set()
+    return 0 if judged <= known.keys() else None
 
 
 def _method(

@@ -292,7 +292,7 @@ def _other(reading: Reading, place: str) -> Verdict:
     came = [trained[0], better[0]]
     verdict = FAILS if FAILS in came else UNTESTED if UNTESTED in came else HOLDS
     if verdict == UNTESTED:
-        return verdict, "not measured yet"
+        return trained if trained[0] == UNTESTED else better
     said = trained[1] if trained[1] == better[1] else f"{trained[1]} {better[1]}"
     if reading.outcome(f"repeat/{place}") is not None:
         said += " That is of the replies that were kept; asked again, see there."

@@ -159,7 +159,7 @@ def _pooled(
     known = int((~np.isnan(scores)).any(axis=0).sum())
     names = ("pooled", label, runs[0].method, similarity, listed, length)
     # the one that success is judged by need not be one of the table's
-    thresholds = sorted({*THRESHOLDS, reading.threshold or THRESHOLDS[0]})
+    thresholds = sorted({*THRESHOLDS, reading.threshold or 0.0})
     table = _table(runs, scores, slots, thresholds)
     estimates, intervals = _columns(table, seeds=len(runs), names=names)
     success = {

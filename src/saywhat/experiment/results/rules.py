@@ -121,10 +121,14 @@ def success(
         for (listed, length), share in zip(wanted, mine, strict=True)
     )
     verdict = judged(reached(mine), mine, f"{method} at {threshold:g}: {said}.")
-    if FLOOR not in methods:
-        return verdict
+    lacking = missing(reading, MAIN, [FLOOR])
+    if lacking is not None:
+        open_ = UNTESTED, f"whether chance reaches the bar is not known: {lacking[1]}. {verdict[1]}"
+        return open_ if verdict[0] == HOLDS else verdict
     floor = rates(FLOOR)
     figure = f"{verdict[1]} {FLOOR}: {', '.join(map(percent, floor))}."
+    if verdict[0] == HOLDS and None in floor:
+        return UNTESTED, f"too few measured targets of {FLOOR}. {figure}"
     if verdict[0] == HOLDS and all(reached(floor)):
         return UNTESTED, f"{FLOOR} reaches the bar as well, so it says nothing. {figure}"
     return verdict[0], figure
