@@ -470,6 +470,15 @@ def test_figures_have_labels_bands_and_tables_beside_them(full: dict[str, Any]) 
     assert len(section.figures) == 2  # the reward's and the paper's similarity, not the judge's
     panels = {group for curve in section.figures[0].curves.values() for group in curve}
     assert panels == {(name, length) for name in ("generated", "real") for length in LENGTHS}
+    changed = copy.deepcopy(full)  # people's own inputs have no generated targets, and come first
+    changed["curves"] = [
+        c for c in full["curves"] if (c["method"], c["list"]) != ("real-input", "generated")
+    ]
+    first = next(iter(_section(changed, "Figure 2").figures[0].curves.values()))
+    assert list(first) == [(n, length) for n in ("generated", "real") for length in LENGTHS]
+    assert [bool(line) for line in first.values()] == [False] * 3 + [True] * 3
+    text = page.figures(changed)["page-figure-1.svg"]
+    assert text.index("generated, 1-3 words") < text.index("real, 1-3 words"), "the paper's order"
     assert section.figures[0].bands["rl-greedy"]["real", "1-3"][0] == (0.5, 0.9, 1.0)
     shown = Page(page.html(full))
     drawn = [attributes for tag, attributes in shown.elements if tag == "svg"]

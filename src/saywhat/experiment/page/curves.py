@@ -66,12 +66,17 @@ def _figure(document: Document, similarity: str) -> Figure | None:
     curves: dict[str, dict[tuple[str, str], dict[float, float]]] = {}
     bands: dict[str, dict[tuple[str, str], list[tuple[float, float, float]]]] = {}
     found = [c for c in document["curves"] if c["similarity"] == similarity]
-    for name in LISTS:  # the panels' order is that of the first curves
+    drawn = {(curve["list"], curve["length"]) for curve in found}
+    # the first method's groups give the panels' order, and it may lack some
+    panels = [(name, length) for name in LISTS for length in LENGTHS if (name, length) in drawn]
+    for curve in found:
+        curves.setdefault(curve["method"], {group: {} for group in panels})
+    for name in LISTS:
         for length in LENGTHS:
             for curve in (c for c in found if (c["list"], c["length"]) == (name, length)):
                 xs, group = curve["thresholds"], (name, length)
                 shares = dict(zip(xs, curve["share"], strict=True))
-                curves.setdefault(curve["method"], {})[group] = shares
+                curves[curve["method"]][group] = shares
                 edges = list(zip(xs, curve["low"], curve["high"], strict=True))
                 bands.setdefault(curve["method"], {})[group] = edges
     ordered = {method: curves[method] for method in TABLE_1 if method in curves}
