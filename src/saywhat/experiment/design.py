@@ -28,8 +28,10 @@ class Method:
     temperature: float = 1.0
 
 
+REAL_INPUT: Final = "real-input"
+"""What people said before a target, which needs such a target."""
 UNGUIDED: Final = (
-    Method("real-input", "real-input", 1),
+    Method(REAL_INPUT, REAL_INPUT, 1),
     Method("retrieval", "retrieval", 1),
     Method("random-200", "random", 200),
 )

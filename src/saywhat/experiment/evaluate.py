@@ -17,14 +17,15 @@ from saywhat.config import AuditSettings
 from saywhat.errors import InconclusiveError
 from saywhat.evaluation.findings import finding
 from saywhat.evaluation.tables import distinct_replies, rows, summarise
-from saywhat.experiment.design import Method
+from saywhat.experiment.design import REAL_INPUT, Method
 from saywhat.experiment.queries import QueryMeasures
 from saywhat.interfaces import Similarity
 from saywhat.records import Attempt, Finding, Target, read_jsonl, write_jsonl
 from saywhat.rng import derive_seed, fraction
 from saywhat.similarity.null import NullScores
 
-_REAL_INPUT: Final = "real-input"
+FINDINGS: Final = "findings.jsonl"
+"""Of a run folder: one a target."""
 _EXAMPLES: Final = 4  # of each list and length
 
 
@@ -78,9 +79,9 @@ def evaluate(
             not the list's figure.
     """
     settings = _with(settings, method)
-    if not any(target.query or method.search != _REAL_INPUT for target in targets):
+    if not any(target.query or method.search != REAL_INPUT for target in targets):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_jsonl([], folder / "findings.jsonl")
+        write_jsonl([], folder / FINDINGS)
         return _nothing(targets, scales)
     result = audit(settings, out=folder, reports=AuditReports(page=False))
     if result.summary["status"] != "complete":

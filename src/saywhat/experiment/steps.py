@@ -10,7 +10,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 from saywhat.config import AuditSettings, ChatbotSettings, TrainSettings
 from saywhat.corpora.pairs import posts
@@ -33,6 +33,7 @@ from saywhat.experiment.design import (
     other_chatbot,
     searches,
 )
+from saywhat.experiment.evaluate import FINDINGS
 from saywhat.experiment.evaluations import Evaluations, Settings, similarity_of
 from saywhat.experiment.repeats import repeats
 from saywhat.experiment.stages import Place
@@ -41,8 +42,6 @@ from saywhat.nn.checkpoint import DESCRIPTION
 from saywhat.nn.make import MULTI_TURN
 from saywhat.pipeline import load_conversations
 from saywhat.records import Finding, read_jsonl
-
-_FINDINGS: Final = "findings.jsonl"  # of a run folder
 
 
 @final
@@ -256,7 +255,7 @@ class Steps:
             },
             make,
             self._needs(place, method, seed),
-            place.seed(seed) / kind / method.name / _FINDINGS,
+            place.seed(seed) / kind / method.name / FINDINGS,
         )
 
     def _needs(self, place: Place, method: Method, seed: int) -> tuple[str, ...]:
@@ -310,7 +309,7 @@ class Steps:
 
         def make() -> dict[str, Any]:
             runs = {method: place.seed(seed) / "evaluate" / method for method in methods}
-            found = {m: list(read_jsonl(Finding, run / _FINDINGS)) for m, run in runs.items()}
+            found = {m: list(read_jsonl(Finding, run / FINDINGS)) for m, run in runs.items()}
             found = {m: each for m, each in found.items() if each}  # some had nothing to ask
             similarity = similarity_of(self._settings.audit.similarity)
             audited = self._settings.audit.model_copy(update={"seed": seed})

@@ -109,7 +109,7 @@ def markdown_page(title: str, sections: Sequence[Section], *, figures: str = "")
         parts += [_fenced(command) for command in section.commands]
         for figure in section.figures if figures else ():
             number += 1
-            label = markdown_text(figure.label).replace("[", "(").replace("]", ")")
+            label = markdown_text(figure.label)
             parts.append(f"![{label}]({_figure_name(figures, number)})")
         parts += [markdown_table(table).rstrip("\n") for table in section.tables]
     return "\n\n".join(parts) + "\n"
@@ -118,8 +118,8 @@ def markdown_page(title: str, sections: Sequence[Section], *, figures: str = "")
 def figure_files(sections: Sequence[Section], *, figures: str) -> dict[str, str]:
     """Draw the figures of a Markdown page.
 
-    Each begins with a hash of what it shows, so that one of other figures can be told without
-    drawing it anew.
+    Each begins with a hash of what it shows: one of other numbers can be told from one that another
+    machine draws a little otherwise.
 
     Args:
         sections: of the page.

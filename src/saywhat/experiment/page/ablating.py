@@ -125,10 +125,17 @@ def _sharpened(document: Document) -> str:
     if not rows:
         return MISSING
     said = "; ".join(f"{difference_cell(row)} on {row['list'].capitalize()}" for row in rows)
-    lost = [row["ci95"][0] > 0 for row in rows]
-    part = any(lost) and not any(row["ci95"][1] < 0 for row in rows)
-    verdict = "it lost" if all(lost) else "it lost in part" if part else "it did not lose"
-    return f"{verdict}; {' less '.join(SHARPENED)}: {said}"
+    below, above = (
+        sum(row["ci95"][0] > 0 for row in rows), sum(row["ci95"][1] < 0 for row in rows),
+    )  # fmt: skip
+    return f"{_verdict(below, above, len(rows))}; {' less '.join(SHARPENED)}: {said}"
+
+
+def _verdict(below: int, above: int, total: int) -> str:
+    """Say whether a control lost, from how often it was told apart, below or above."""
+    if below == total:
+        return "it lost"
+    return "it lost in part" if below and not above else "it did not lose"
 
 
 def _marked(name: str) -> str:
@@ -179,14 +186,7 @@ def _lost(entry: Entry | None) -> str:
     total = below + above + between
     if not total:
         return f"{MISSING} (no interval of its difference to the baseline)"
-    verdict = (
-        "it lost"
-        if below == total
-        else "it lost in part"
-        if below and not above
-        else "it did not lose"
-    )
     return (
-        f"{verdict}; of {total} comparisons with the baseline (method and list) it was below in "
-        f"{below}, above in {above}, and not told apart in {between}"
+        f"{_verdict(below, above, total)}; of {total} comparisons with the baseline (method and "
+        f"list) it was below in {below}, above in {above}, and not told apart in {between}"
     )

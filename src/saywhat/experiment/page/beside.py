@@ -46,7 +46,7 @@ def comparisons(document: Document) -> Section:
         f"targets that a elicited at {threshold_text(document)} and b did not, seed by seed. "
         "McNemar's exact test of each seed; p is the largest, and 1 if the seeds point different "
         "ways: small where every seed differs. Holm's correction is over all tests of this table. "
-        "Where no test stands, the threshold is in reach of unrelated replies.",
+        "No test by the paper's raw average unless it is the reward: the threshold is that one's.",
     )
     return Section("Methods compared on the same targets", (), (table,))
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from saywhat.evaluation.statistics import bootstrap_mean
+from saywhat.experiment.design import REAL_INPUT
 from saywhat.experiment.paper import FIGURE_2, GAIN, LENGTHS, LISTS, RAW
 from saywhat.experiment.results.beside import AGENT, agent
-from saywhat.experiment.results.comparing import REAL_INPUT, easier, gains
+from saywhat.experiment.results.comparing import easier, gains
 from saywhat.experiment.results.pooling import ALL, BEST, drawing, hits_over, mean, mean_over
 from saywhat.experiment.results.reading import MAIN, Reading
 from saywhat.experiment.results.rules import (

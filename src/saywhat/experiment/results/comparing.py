@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from saywhat.evaluation.bands import resampled_means, seed_band, seed_draws, threshold_hits
 from saywhat.evaluation.statistics import Interval, holm, mcnemar_exact
 from saywhat.evaluation.success import reaches
+from saywhat.experiment.design import REAL_INPUT
 from saywhat.experiment.paper import GAIN, LISTS, RAW
 from saywhat.experiment.results.pooling import (
     ALL,
@@ -23,7 +24,6 @@ from saywhat.experiment.results.pooling import (
 )
 from saywhat.experiment.results.reading import MAIN, Evaluation, Reading
 
-REAL_INPUT: Final = "real-input"
 RETRIEVAL: Final = "retrieval"
 _FIGURE_2: Final = (REAL_INPUT, "pretrained-greedy", "rl-greedy", "rl-beam-50", BEST)
 _CURVE: Final = tuple(step / 50 for step in range(51))

@@ -78,6 +78,8 @@ def by_group(reading: Reading, one: str, other: str, *, lists: Sequence[str] = L
         groups = max(groups, len(known))
         over, under = sum(i.low > 0 for i in known), sum(i.high < 0 for i in known)
         said.append(f"{over}{f' (below 0 in {under})' if under else ''} by {similarity}")
+    if not groups:
+        return ""
     return f" Of {groups} groups of list and length it is above 0 in {', '.join(said)}."
 
 
