@@ -83,7 +83,8 @@ class Made:
     def reinforce(self, seed: int, place: str = "main") -> None:
         queries = {"reinforce": {"asked": 40, "unique": 30, "sent": 33, "failed": 0}}
         outcome = {"validation_similarity": 0.5, "metrics": [], "queries": queries}
-        self.write(f"reinforce/{place}/seed-{seed}", {"seed": seed}, outcome)
+        settings = {"seed": seed, "reinforce": {"steps": 1000, "samples": 8}}
+        self.write(f"reinforce/{place}/seed-{seed}", settings, outcome)
 
     def evaluate(
         self,
@@ -175,10 +176,21 @@ class Made:
             {"times": times, "methods": told, "queries": queries},
         )
 
-    def oracle(self, reachable: Sequence[bool]) -> None:
-        """Write what an oracle found for the first target of each group."""
+    def oracle(self, reachable: Sequence[bool], unwritable: Sequence[int] = ()) -> None:
+        """Write what an oracle found for the first target of each group.
+
+        Args:
+            reachable: whether it was, one a group.
+            unwritable: the groups whose target was not searched for.
+        """
         findings = [
-            {"list": listed, "length": length, "target": f"target {n * self.size}", "reachable": r}
+            {
+                "list": listed,
+                "length": length,
+                "target": f"target {n * self.size}",
+                "reachable": r,
+                "reason": "its decoder can never write it" if n in unwritable else "",
+            }
             for n, ((listed, length), r) in enumerate(zip(GROUPS, reachable, strict=True))
         ]
         outcome = {"findings": findings, "asked": 9, "passes": 8, "gradients": 7}

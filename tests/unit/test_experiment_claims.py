@@ -105,23 +105,57 @@ def test_real_inputs_are_low_under_the_threshold_in_every_length(
     made: Made, score: float, verdict: str
 ) -> None:
     # scores run to 0.004 above their level: the second's interval has the threshold 0.7 in it
-    made.evaluate("real-input", level(0.0, 0.4)[:25] + level(0.0, score)[25:])
+    raw = level(0.0, 0.4)[:25] + level(0.0, score)[25:]
+    made.evaluate("real-input", {RAW: raw, REWARD: level(0.0, 0.1)})
+    found = verdicts(made)[LOW]
+    assert found["verdict"] == verdict, "the paper's table is of its own similarity"
+    assert found["figure"].endswith(
+        f"; 7-10 words: {score + 0.002:.3f}, unrelated replies 0.500; by the reward 0.102."
+    )
+
+
+@pytest.mark.parametrize(("threshold", "verdict"), [(0.35, FAILS), (0.45, HOLDS), (0.3, UNTESTED)])
+def test_a_length_in_which_unrelated_replies_are_high_is_no_test(
+    tmp_path: Path, threshold: float, verdict: str
+) -> None:
+    # unrelated replies score 0.3, 0.4 and 0.5 on Real 1-3, 4-6 and 7-10
+    made = Made(tmp_path, size=SIZE, threshold=threshold)
+    made.collect()
+    made.evaluate("real-input", level(0.0, 0.41)[:25] + level(0.0, 0.9)[25:])
     found = verdicts(made)[LOW]
     assert found["verdict"] == verdict
-    assert f"by {RAW} 0.402, 0.402, {score + 0.002:.3f}." in found["figure"]
+    open_ = {0.3: 0, 0.35: 1, 0.45: 2}[threshold]
+    assert found["figure"].count("so that it cannot be tested here") == 3 - open_
 
 
 @pytest.mark.parametrize(
-    ("generated", "real", "verdict"), [(0.8, 0.8, FAILS), (0.2, 0.2, HOLDS), (0.2, 0.8, FAILS)]
+    ("generated", "real", "random", "verdict"),
+    [
+        (0.8, 0.8, 0.2, FAILS),
+        (0.2, 0.2, 0.2, HOLDS),
+        (0.2, 0.2, 0.8, HOLDS),
+        (0.2, 0.8, 0.2, FAILS),
+        (0.2, 0.8, 0.8, UNTESTED),
+    ],
 )
 def test_the_agent_is_out_of_reach_if_it_elicits_less_than_half(
-    made: Made, generated: float, real: float, verdict: str
+    made: Made, generated: float, real: float, random: float, verdict: str
 ) -> None:
     made.evaluate("rnn-agent-10", level(generated, real), kind="search")
+    made.evaluate("random-10", level(random, random), kind="search")
     found = verdicts(made)[AGENT]
     assert found["verdict"] == verdict
-    share = "100.0 %" if real > 0.7 else "0.0 %"
+    share = "100.0 % [79.6 %, 100.0 %]" if real > 0.7 else "0.0 % [0.0 %, 20.4 %]"
     assert f"elicited {share} of 15 targets of Real with 2 queries each" in found["figure"]
+    assert found["figure"].startswith("random queries reach the bar") == (verdict == UNTESTED)
+
+
+def test_an_agent_of_which_half_cannot_be_told_is_no_test(made: Made) -> None:
+    some = [*[0.9] * 8, *[0.1] * 7]  # 8 of 15: 30.1 to 75.2 %
+    made.evaluate("rnn-agent-10", [*level(0.1, 0.1)[:15], *some], kind="search")
+    found = verdicts(made)[AGENT]
+    assert found["verdict"] == UNTESTED
+    assert found["figure"].startswith("half is in the interval. rnn-agent-10 elicited 0.0 %")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +181,18 @@ def test_gains_must_reach_the_papers_by_its_own_similarity(
     assert found["verdict"] == verdict
     assert ("49.8 %" if best == 0.6 else "24.9 %") in found["figure"]
     assert "in the paper 41.5 %, a perfect score would gain 148.8 %" in found["figure"]
+
+
+def test_a_gain_with_the_papers_number_in_its_interval_is_no_test(made: Made) -> None:
+    # the mean is 0.602, 49.8 % above 0.402; but one target in five is at 0.2
+    made.evaluate("real-input", level(0.0, 0.4))
+    wide = [0.2, 0.7, 0.7, 0.7, 0.71] * 6
+    made.evaluate("rl-beam-200", wide)
+    found = verdicts(made)[GAINS]
+    assert found["verdict"] == UNTESTED
+    assert found["figure"].startswith("the paper's number is in the interval. 1-3 words: 49.8 %")
+    made.evaluate("rl-beam-200", wide[:25] + level(0.0, 0.4)[25:])  # one length is below: 28.3 %
+    assert verdicts(made)[GAINS]["verdict"] == FAILS
 
 
 def test_a_gain_that_no_method_can_reach_is_no_test(made: Made) -> None:
@@ -233,6 +279,52 @@ def test_other_chatbots_hold_only_if_all_do(made: Made) -> None:
     found = verdicts(made, waiting)[ELSEWHERE]
     assert found["verdict"] == UNTESTED
     assert "vhred: not measured yet: evaluate/vhred/seed-1/rl-greedy" in found["figure"]
+
+
+def test_another_chatbot_that_is_not_told_apart_decides_nothing(made: Made) -> None:
+    made.collect("gru")
+    for method, scores in (("rl-greedy", 0.5), ("rl-beam-200", 0.9), ("real-input", 0.5)):
+        made.evaluate(method, level(scores, scores), place="gru")
+    made.evaluate("pretrained-greedy", [*level(0.4, 0.5)[:15], *[0.3, 0.7] * 7, 0.5], place="gru")
+    made.evaluate("random-200", level(0.8, 0.8), place="gru")
+    found = verdicts(made)[ELSEWHERE]
+    assert found["verdict"] == UNTESTED
+    assert "gru: not told apart. rl-greedy less pretrained-greedy: +0.1" in found["figure"]
+    assert found["figure"].endswith(
+        "For scale, random-200 less real-input: +0.300 [+0.300, +0.300]."
+    )
+    made.evaluate("pretrained-greedy", level(0.4, 0.6), place="gru")  # below on one list
+    assert verdicts(made)[ELSEWHERE]["verdict"] == FAILS
+
+
+@pytest.mark.parametrize(("again", "verdict"), [(0.4, FAILS), (0.6, HOLDS)])
+def test_what_is_found_by_luck_alone_does_not_hold(made: Made, again: float, verdict: str) -> None:
+    # the best frequent reply gets 0.5
+    made.collect("sampling")
+    for method, score in (("rl-greedy", 0.6), ("pretrained-greedy", 0.5), ("real-input", 0.1)):
+        made.evaluate(method, level(score, score), place="sampling")
+    made.evaluate("rl-beam-200", level(0.9, 0.9), place="sampling")
+    told = (level(0.9, 0.9), [[again, again + 0.01]] * 30, list(range(30)))
+    made.repeat("sampling", {"rl-beam-200": told}, per_group=SIZE)
+    found = verdicts(made)[ELSEWHERE]
+    assert found["verdict"] == verdict
+    assert ("Asked again, rl-beam-200's finds get 0.405" in found["figure"]) == (again < 0.5)
+
+
+def test_what_random_queries_gain_stands_beside_a_comparison(made: Made) -> None:
+    made.evaluate("rl-beam-200", level(0.9, 0.9))
+    made.evaluate("rl-greedy", level(0.5, 0.5))
+    made.evaluate("real-input", level(0.0, 0.4))
+    assert "For scale" not in verdicts(made)[CANDIDATES]["figure"]
+    made.evaluate("random-200", level(0.7, 0.8))
+    found = verdicts(made)
+    assert found[CANDIDATES]["figure"].endswith(
+        " For scale, random-200 less rl-greedy: +0.200 [+0.200, +0.200], +0.300 [+0.300, +0.300]."
+    )
+    assert found[PEOPLE]["figure"].endswith(
+        " For scale, random-200 less real-input: " + ", ".join(["+0.400 [+0.400, +0.400]"] * 3)
+        + "."
+    )  # fmt: skip
 
 
 def test_missing_parts_leave_a_claim_open_and_are_named(made: Made) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from saywhat.errors import SetupError
 from saywhat.evaluation.statistics import wilson
+from saywhat.experiment.design import ABLATIONS
 from saywhat.experiment.paper import RAW
 from saywhat.experiment.results.document import document, write
 from saywhat.experiment.results.reading import Reading
@@ -240,12 +241,13 @@ def test_budgets_and_the_agent_are_on_their_own_targets(made: Made) -> None:
 
 def test_strata_split_targets_by_what_the_oracle_reached(made: Made) -> None:
     # first targets of the six groups: generated at 0, 2, 4 and real at 6, 8, 10
-    made.oracle([True, True, False, True, False, False])
+    made.oracle([True, True, False, True, False, False], unwritable=[5])
     scores = [0.9, 0.1, 0.1, 0.1, 0.8, 0.1, 1.0, 0.1, 0.1, 0.1, 0.7, 0.1]
     made.evaluate("rl-greedy", scores)
     oracle = made_of(made)["oracle"]
     assert (oracle["targets"], oracle["reachable"], oracle["share"]) == (6, 3, 0.5)
     assert oracle["by_list"]["real"]["ci95"] == wilson_of(1, 3)
+    assert [oracle["by_list"][name]["unwritable"] for name in ("generated", "real")] == [0, 1]
     assert (oracle["asked"], oracle["passes"], oracle["gradients"]) == (9, 8, 7)
     strata = {
         (s["list"], s["stratum"]): (s["targets"], s["success"], s["exact"])
@@ -254,8 +256,10 @@ def test_strata_split_targets_by_what_the_oracle_reached(made: Made) -> None:
     assert strata == {
         ("generated", "reachable"): (2, 0.5, 0.0),
         ("generated", "not found"): (1, 1.0, 0.0),
+        ("generated", "cannot be written"): (0, None, None),
         ("real", "reachable"): (1, 1.0, 1.0),
-        ("real", "not found"): (2, 0.5, 0.0),
+        ("real", "not found"): (1, 0.0, 0.0),
+        ("real", "cannot be written"): (1, 1.0, 0.0),
     }
 
 
@@ -271,6 +275,8 @@ def test_ablations_are_against_the_same_search_of_the_baseline(tmp_path: Path) -
     assert [first["name"], untrained["name"], judged["name"]] == [
         "baseline", "no-rl", "judge-reward",
     ]  # fmt: skip
+    assert [each["by"] for each in (first, judged)] == [REWARD, JUDGE]
+    assert judged["why"] == ABLATIONS["judge-reward"].why  # not the words of the part's day
     assert first["methods"]["rl-greedy"]["list"]["real"] == {
         "mean": 0.5, "mean_ci95": [0.5, 0.5], "difference": None, "ci95": None,
         "targets": 6, "success": 0.0, **CHANCE,
@@ -377,6 +383,72 @@ def test_phases_times_and_chatbots_add_up(made: Made) -> None:
     ]
     assert the(found["times"], kind="collect") == {"kind": "collect", "parts": 2, "seconds": 24.0}
     assert found["provenance"]["seconds"] == 60.0
+
+
+def test_an_attacks_bill_is_of_one_seed(made: Made) -> None:
+    for seed in (1, 2):
+        made.reinforce(seed)
+        made.evaluate("rl-greedy", LOW, seed=seed)
+    for method in ("pretrained-greedy", "retrieval", "random-200", "real-input"):
+        made.evaluate(method, LOW)
+    made.evaluate("rl-beam-50", LOW, seed=3)  # what its training asked is not known
+    bills = {bill["method"]: bill for bill in made_of(made)["bills"]}
+    # 107 posts for the corpus, 33 by REINFORCE; 2 queries for each of 12 targets
+    assert bills["rl-greedy"] == {
+        "method": "rl-greedy", "before": 140.0, "search": 24.0, "targets": 12.0, "a_target": 2.0,
+    }  # fmt: skip
+    assert {name: bill["before"] for name, bill in bills.items() if name != "rl-greedy"} == {
+        "pretrained-greedy": 107.0,
+        "retrieval": 107.0,
+        "random-200": 107.0,
+        "real-input": 0.0,
+        "rl-beam-50": None,
+    }
+
+
+def test_a_smaller_scale_of_other_chatbots_is_told(made: Made) -> None:
+    made.reinforce(1)
+    made.reinforce(2)
+    made.evaluate("rl-greedy", LOW)
+    training = {"training": {"epochs": 3}}
+    made.write("chatbot/gru", {"chatbot_training": training}, {})
+    made.collect("gru")
+    made.evaluate("rl-greedy", LOW[:6], place="gru", per_group=1)
+    main, other = made_of(made)["chatbots"]
+    keys = ("epochs", "steps", "seeds", "per_list")
+    assert [main[key] for key in keys] == [None, 1000, 2, 6]
+    assert [other[key] for key in keys] == [3, None, None, 3]
+
+
+def test_settings_are_those_of_the_main_chatbot_and_its_first_generator(made: Made) -> None:
+    made.reinforce(1)
+    made.reinforce(2, place="gru")
+    assert made_of(made)["settings"] == {"train": {"reinforce": {"steps": 1000, "samples": 8}}}
+    training = {"training": {"epochs": 3}}
+    made.write("chatbot/main", {"chatbot_training": training}, {})
+    assert made_of(made, chatbot="train")["settings"]["chatbot_training"] == training
+
+
+def test_edits_are_given_one_by_one_and_not_among_the_kinds(made: Made) -> None:
+    ends = {"estimate": 0.7, "low": 0.6, "high": 0.8}
+    of = {
+        "edits": 40, "posts": 40, "failed": 0, "similarity": 0.7, "similarity_ci": ends,
+        "unchanged": 0.25, "unchanged_ci": None,
+    }  # fmt: skip
+    probed = {
+        "posts": 50, "asked": 90, "contrast": None, "unrelated": ends,
+        "kinds": [{**of, "name": "should-change", "kind": "should-change"}],
+        "edits": [{**of, "name": "negation", "kind": "should-change"}],
+    }  # fmt: skip
+    made.write("probes/main", made.asked_with(), probed)
+    found = made_of(made)
+    assert [row["kind"] for row in found["probes"]] == ["should-change", "contrast", "unrelated"]
+    assert found["edits"] == [
+        {
+            "chatbot": "builtin", "kind": "should-change", "edit": "negation", "edits": 40,
+            "similarity": 0.7, "ci95": [0.6, 0.8], "unchanged": 0.25, "unchanged_ci95": None,
+        }
+    ]  # fmt: skip
 
 
 def test_a_chatbot_that_is_trained_first_is_called_main(made: Made) -> None:

@@ -22,11 +22,11 @@ from saywhat.reports.table import Table
 from saywhat.reports.visible import visible
 
 TITLES = [
-    "What this is", "The paper's claims", "Every method", "Figure 2", "Table 1", "Gains", "Table 2",
-    "What chance scores", "Methods compared", "Searches by budget", "The language-model agent",
-    "The oracle", "Keywords", "Ablations", "Other chatbots", "Asked again", "Probes",
-    "Queries: fluency", "Queries by phase", "Where our numbers differ", "Departures",
-    "How to reproduce",
+    "What this is", "The paper's claims", "Words used here", "Every method", "Figure 2",
+    "Table 1", "Gains", "Table 2", "What chance scores", "Methods compared", "Searches by budget",
+    "The language-model agent", "The oracle", "Keywords", "Ablations", "Other chatbots",
+    "Asked again", "Probes", "Queries: fluency", "Queries by phase", "Where our numbers differ",
+    "Departures", "How to reproduce",
 ]  # fmt: skip
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -113,7 +113,8 @@ def _ablation(name: str, ends: Sequence[float] | None) -> dict[str, Any]:
         "targets": 150, "mean_ci95": [0.38, 0.42], "null_mean": 0.021, "generic_best": 0.117,
     }  # fmt: skip
     return {
-        "name": name, "why": ABLATIONS[name].why, "steps": 200, "validation_similarity": 0.41,
+        "name": name, "why": ABLATIONS[name].why, "by": REWARD, "steps": 200,
+        "validation_similarity": 0.41,
         "kept": 0 if name == "shuffled-reward" else 150, "asked": 51_900, "queries": 51_200,
         "seconds": 61.5,
         "methods": {"rl-greedy": {"list": {"generated": cell, "real": cell}}},
@@ -158,7 +159,7 @@ def _full() -> dict[str, Any]:
         ],
         "oracle": {
             "targets": 20, "reachable": 10, "share": 0.5, "ci95": [0.299, 0.701],
-            "by_list": {"real": {"targets": 20, "reachable": 10, "share": 0.5,
+            "by_list": {"real": {"targets": 20, "reachable": 10, "unwritable": 4, "share": 0.5,
                                  "ci95": [0.299, 0.701]}},
             "asked": 400, "passes": 9000, "gradients": 130,
             "strata": [{"method": "rl-greedy", "list": "real", "stratum": "not found",
@@ -296,8 +297,91 @@ def test_cells_are_as_worked_out_by_hand(full: dict[str, Any]) -> None:
         "rl-beam", "1,000", "real", "10", "60.0% (31.0 to 83.0%)", "0.700 [0.60, 0.80]",
         "50.0% (23.7 to 76.3%)", "0.022", "0.113",
     )  # fmt: skip
+    reached = _table(full, "The oracle", "Targets").rows
+    assert reached == (("real", "20", "10", "4", "50.0% (29.9 to 70.1%)"),)
     strata = _table(full, "The oracle", "Black-box").rows[0]
     assert strata[3:6] == ("0", "n/e", "n/e")
+
+
+def test_what_a_method_cannot_say_is_not_a_measured_nothing(full: dict[str, Any]) -> None:
+    changed = copy.deepcopy(full)
+    nothing = {"share": 0.0, "ci95": [0.0, 0.006]}
+    for method, exact in (("random-200", nothing), ("retrieval", nothing), ("rl-greedy", nothing)):
+        changed["methods"] = [*changed["methods"], method]
+        row = {**_pooled(method, REWARD, "real", "all"), "exact": exact}
+        changed["pooled"] = [row, *changed["pooled"]]
+    budget = {**changed["budgets"][0], "search": "random", "exact": 0.0}
+    changed["budgets"] = [budget, {**budget, "exact": 0.1}]
+    table = _table(changed, "Every method", "Every method")
+    column = [each.title for each in table.columns].index("Word for word")
+    cells = {m: _row(table, m, "real")[column] for m in ("random-200", "retrieval", "rl-greedy")}
+    assert cells == {
+        "random-200": "held out", "retrieval": "held out", "rl-greedy": "0.0% (0.0 to 0.6%)",
+    }  # fmt: skip
+    rows = _table(changed, "Searches by budget", "Searches").rows
+    assert [row[6] for row in rows] == ["held out", "10.0% (1.8 to 40.4%)"]
+
+
+def test_probes_are_shown_edit_by_edit_and_negation_beside_punctuation() -> None:
+    of = {
+        "chatbot": "builtin", "kind": "should-change", "edits": 40, "ci95": [0.6, 0.8],
+        "unchanged": 0.25, "unchanged_ci95": [0.2, 0.3],
+    }  # fmt: skip
+    document = {**_empty(), "edits": [
+        {**of, "edit": "negation", "similarity": 0.7},
+        {**of, "edit": "punctuation", "kind": "should-not-change", "similarity": 0.6},
+        {**of, "edit": "negation", "similarity": 0.5, "chatbot": "gru"},
+        {**of, "edit": "punctuation", "similarity": 0.6, "chatbot": "gru"},
+        {**of, "edit": "negation", "similarity": None, "chatbot": "hred"},
+        {**of, "edit": "punctuation", "similarity": 0.6, "chatbot": "hred"},
+    ]}  # fmt: skip
+    said = _section(document, "Probes").paragraphs
+    assert said[-1].startswith("On 1 of 2 chatbots the reply after a negation is nearer")
+    rows = _table(document, "Probes", "The same by edit").rows
+    assert rows[0] == (
+        "builtin", "should-change", "negation", "40", "0.700 [0.60, 0.80]", "25.0% (20.0 to 30.0%)",
+    )  # fmt: skip
+    assert not any("negation is nearer" in line for line in _section(_empty(), "Probes").paragraphs)
+
+
+def test_the_scale_of_other_chatbots_is_said(full: dict[str, Any]) -> None:
+    bot = {
+        "size": None, "decoding": None, "validation_perplexity": None, "distinct_replies": 1,
+        "pairs": 2, "queries": 3, "seconds": 4.0, "methods": [],
+    }  # fmt: skip
+    main = {**bot, "name": "builtin", "epochs": None, "steps": 1000, "seeds": 3, "per_list": 600}
+    gru = {**bot, "name": "gru", "epochs": 3, "steps": 400, "seeds": 1, "per_list": 150}
+    document = {**_empty(), "chatbots": [main, gru]}
+    said = " ".join(_section(document, "Other chatbots").paragraphs)
+    assert "400 steps of REINFORCE where the main chatbot's generator has 1,000" in said
+    assert "150 targets of a list where it has 600, 1 seed of the generator where it has 3" in said
+    assert "trained here has 3 epochs" in said
+    alone = {**_empty(), "chatbots": [main]}
+    assert not any("smaller in scale" in s for s in _section(alone, "Other chatbots").paragraphs)
+
+
+def test_settings_that_are_not_the_papers_are_listed() -> None:
+    reinforce = {"steps": 1000, "learning_rate": 0.001, "clip": 1.0, "checkpoint_seconds": 5.0}
+    pretrain = {"max_pairs": 7, "training": {"optimizer": "adam"}, "network": {"attention": True}}
+    settings = {"train": {"reinforce": reinforce, "pretrain": pretrain}, "nothing": 1}
+    table = _table({**_empty(), "settings": settings}, DEPARTURES, "Settings of this run")
+    assert table.rows == (
+        ("train.reinforce.steps", "10000", "1000"),
+        ("train.reinforce.clip", "0.25", "1"),
+        ("train.pretrain.max_pairs", "null", "7"),
+        ("train.pretrain.training.optimizer", "sgd", "adam"),
+        ("train.pretrain.network.attention", "false", "true"),
+    )
+    assert _table(_empty(), DEPARTURES, "Settings of this run").rows[0] == (MISSING,) * 3
+
+
+def test_what_one_attack_asks_for_is_added_up() -> None:
+    bill = {"method": "rl-beam-50", "before": 140.0, "search": 24.0, "targets": 12.0,
+            "a_target": 2.0}  # fmt: skip
+    document = {**_empty(), "bills": [bill, {**bill, "before": None}]}
+    rows = _table(document, "Queries by phase", "What one attack").rows
+    assert rows[0] == ("rl-beam-50", "140", "2.0", "12", "164")
+    assert rows[1] == ("rl-beam-50", MISSING, "2.0", "12", MISSING)
 
 
 def test_the_negative_controls_are_marked_and_judged(full: dict[str, Any]) -> None:
@@ -308,8 +392,9 @@ def test_the_negative_controls_are_marked_and_judged(full: dict[str, Any]) -> No
     )
     assert any("shuffled-reward: it did not lose; of 2" in line for line in text)
     assert (
-        "Negative control sharpening, on the test lists: it did not lose; rl-sampling-200 less "
-        "pretrained-sharp-200: +0.006 [-0.010, +0.025] on Real." in text
+        "Negative control sharpening, on the test lists: it did not lose (sharp: drawn at "
+        "temperature 0.5); rl-sampling-200 less pretrained-sharp-200 +0.006 [-0.010, +0.025] on "
+        "Real (n 90)." in text
     )
     assert any(line.startswith("No state of shuffled-reward was better") for line in text)
     changed = copy.deepcopy(full)
@@ -318,7 +403,11 @@ def test_the_negative_controls_are_marked_and_judged(full: dict[str, Any]) -> No
     changed["comparisons"][1] |= {"ci95": [0.01, 0.02]}
     text = _section(changed, "Ablations").paragraphs
     assert any("constant-reward: it lost in part; of 2" in line for line in text)
-    assert any("sharpening, on the test lists: it lost;" in line for line in text)
+    assert any("sharpening, on the test lists: it lost (" in line for line in text)
+    worse = {**changed["comparisons"][1], "a": "rl-sharp-200", "ci95": [-0.05, -0.01]}
+    changed["comparisons"].append(worse)  # the same search, both sharpened
+    text = _section(changed, "Ablations").paragraphs
+    assert any("sharpening, on the test lists: it did not lose (" in line for line in text)
     names = [row[0] for row in _table(full, "Ablations", "The ablations").rows]
     assert "constant-reward (negative control)" in names
     assert len(names) == len(ABLATIONS)

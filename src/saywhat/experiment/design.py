@@ -136,16 +136,23 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
         {"advantage": "reward", "kl": 0.0},
     ),
     "no-reward-cut": Ablation("rewards under 0.5 kept", {"reward_cut": 0.0}),
-    "samples-2": Ablation("2 queries a target", {"samples": 2, "targets": 128}),
-    "samples-32": Ablation("32 queries a target", {"samples": 32, "targets": 8}),
+    "samples-2": Ablation(
+        "2 queries of each of 128 targets a step", {"samples": 2, "targets": 128}
+    ),
+    "samples-32": Ablation("32 queries of each of 8 targets a step", {"samples": 32, "targets": 8}),
     "no-baseline": Ablation("the bare reward instead of leave-one-out", {"advantage": "reward"}),
     "best-of-k": Ablation("the best of the samples instead of each", {"advantage": "best_of_k"}),
     "no-kl": Ablation("no pull to the pre-trained generator", {"kl": 0.0}),
     "more-kl": Ablation("ten times the pull", {"kl": 0.2}),
     "replies-only": Ablation("no human sentences among the targets", {"human_share": 0.0}),
-    "quarter-corpus": Ablation("pre-trained on a quarter of the pairs", {}, {"max_pairs": 10000}),
+    "quarter-corpus": Ablation(
+        "pre-trained on a quarter of the pairs as many epochs, so a quarter of the updates too",
+        {},
+        {"max_pairs": 10000},
+    ),
     "judge-reward": Ablation(
-        "the judge as the reward; it judges the others, not this one",
+        "the judge as the reward, cut where the other reward is though its scores are lower; it "
+        "judges the others, not this one",
         {"judge_as_reward": True},
         reward="sentence-encoder",
     ),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
+from saywhat.experiment import design
 from saywhat.experiment.design import ABLATIONS
 from saywhat.experiment.page.cells import (
     MISSING,
@@ -22,8 +23,12 @@ from saywhat.reports.table import NOT_ESTIMABLE, score
 
 CONTROLS: Final = ("constant-reward", "shuffled-reward")
 """Ablations whose reward says nothing of the target: they ought to lose."""
-SHARPENED: Final = ("rl-sampling-200", "pretrained-sharp-200")
-"""The third control: the pre-trained generator at a lower temperature, which ought to lose."""
+SHARPENED: Final = (
+    ("rl-sampling-200", "pretrained-sharp-200"),
+    ("rl-sharp-200", "pretrained-sharp-200"),
+    ("rl-sampling-200", "pretrained-sampling-200"),
+)
+"""The third control: the pre-trained generator, at a lower temperature too, ought to lose."""
 
 
 def ablations(document: Document) -> Section:
@@ -51,7 +56,7 @@ def ablations(document: Document) -> Section:
         lines.append(f"{MISSING.capitalize()}: {', '.join(absent)}.")
     training: list[tuple[str, ...]] = [
         (_marked(e["name"]), e["why"], number_cell(e, "steps"), _kept(e),
-         score(e["validation_similarity"]), number_cell(e, "asked"), number_cell(e, "queries"),
+         _validation(document, e), number_cell(e, "asked"), number_cell(e, "queries"),
          number_cell(e, "seconds", digits=1))
         for e in found.values()
     ]  # fmt: skip
@@ -80,6 +85,12 @@ def ablations(document: Document) -> Section:
             ),
         ),
     )
+
+
+def _validation(document: Document, entry: Entry) -> str:
+    """Give the similarity that chose the weights, and by which where it is not the others'."""
+    other = entry["validation_similarity"] is not None and entry["by"] != reward(document)
+    return score(entry["validation_similarity"]) + (f" by {entry['by']}" if other else "")
 
 
 def _kept(entry: Entry) -> str:
@@ -115,20 +126,31 @@ def _seeds_differ(document: Document) -> str:
 
 
 def _sharpened(document: Document) -> str:
-    """Say how the pre-trained generator fares at the trained one's expense when it is sharpened."""
-    rows = [
-        entry
-        for entry in document["comparisons"]
-        if (entry["a"], entry["b"]) == SHARPENED and entry["ci95"] is not None
-        if entry["similarity"] == reward(document)
-    ]
-    if not rows:
+    """Say how sampling from the pre-trained generator fares, as it is and sharpened."""
+    said, every = [], []
+    for one, other in SHARPENED:
+        rows = [
+            entry
+            for entry in document["comparisons"]
+            if (entry["a"], entry["b"]) == (one, other) and entry["ci95"] is not None
+            if entry["similarity"] == reward(document)
+        ]
+        every += rows
+        cells = "; ".join(
+            f"{difference_cell(row)} on {row['list'].capitalize()} (n {row['targets']})"
+            for row in rows
+        )
+        said += [f"{one} less {other} {cells}"] if rows else []
+    if not said:
         return MISSING
-    said = "; ".join(f"{difference_cell(row)} on {row['list'].capitalize()}" for row in rows)
     below, above = (
-        sum(row["ci95"][0] > 0 for row in rows), sum(row["ci95"][1] < 0 for row in rows),
+        sum(row["ci95"][0] > 0 for row in every), sum(row["ci95"][1] < 0 for row in every),
     )  # fmt: skip
-    return f"{_verdict(below, above, len(rows))}; {' less '.join(SHARPENED)}: {said}"
+    temperature = next(m.temperature for m in design.SHARPENED if m.temperature != 1.0)
+    return (
+        f"{_verdict(below, above, len(every))} (sharp: drawn at temperature {temperature:g}); "
+        + ". ".join(said)
+    )
 
 
 def _verdict(below: int, above: int, total: int) -> str:

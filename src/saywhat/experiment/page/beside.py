@@ -15,7 +15,13 @@ from saywhat.experiment.page.cells import (
     number_cell,
     rate_cell,
 )
-from saywhat.experiment.page.lookup import Document, reward, threshold_text
+from saywhat.experiment.page.lookup import (
+    HELD_OUT_NOTE,
+    Document,
+    exact_text,
+    reward,
+    threshold_text,
+)
 from saywhat.reports.pages import Section
 from saywhat.reports.table import percent, score
 
@@ -72,7 +78,9 @@ def budgets(document: Document) -> Section:
             entry["list"],
             number_cell(entry, "targets"),
             *_means(entry),
-            counted_rate(entry["exact"], entry["targets"]),
+            exact_text(
+                entry["search"], entry["exact"], counted_rate(entry["exact"], entry["targets"])
+            ),
             *_chance(document, entry["list"]),
         )
         for entry in document["budgets"]
@@ -86,6 +94,7 @@ def budgets(document: Document) -> Section:
                 "Search|Budget|List|n|Success|Mean similarity|Word for word|Null|Generic",
                 rows,
                 labels=3,
+                note=HELD_OUT_NOTE,
             ),
         ),
     )
@@ -140,13 +149,21 @@ def oracle(document: Document) -> Section:
     found = document["oracle"]
     text = (
         "A search that sees the chatbot's weights. It is a bound and never a competitor: what it "
-        "reaches, word for word, is reachable, and what it does not find may be so still. Success "
-        f"of the others is at {threshold_text(document)}: near a target is easier than saying it."
+        "reaches, word for word, is reachable. Generated targets are replies of this chatbot, so "
+        "all of them are. What its decoder can never write, for a word that it does not know or "
+        "for length, is proven out of reach and was not searched for; what is not found may be "
+        f"reachable still. Success of the others is at {threshold_text(document)}: near a target "
+        "is easier than saying it."
     )
-    groups = {"all": found, **found["by_list"]} if found else {}
     reached = [
-        (name, number_cell(entry, "targets"), number_cell(entry, "reachable"), rate_cell(entry))
-        for name, entry in groups.items()
+        (
+            name,
+            number_cell(entry, "targets"),
+            number_cell(entry, "reachable"),
+            number_cell(entry, "unwritable"),
+            rate_cell(entry),
+        )
+        for name, entry in (found["by_list"] if found else {}).items()
     ]
     strata = [
         (
@@ -155,7 +172,9 @@ def oracle(document: Document) -> Section:
             entry["stratum"],
             number_cell(entry, "targets"),
             counted_rate(entry["success"], entry["targets"]),
-            counted_rate(entry["exact"], entry["targets"]),
+            exact_text(
+                entry["method"], entry["exact"], counted_rate(entry["exact"], entry["targets"])
+            ),
             *_chance(document, entry["list"]),
         )
         for entry in (found["strata"] if found else [])
@@ -170,13 +189,19 @@ def oracle(document: Document) -> Section:
         "The oracle: a lower bound of what is reachable",
         (text, cost),
         (
-            made_table("Targets that the oracle reached", "List|n|Reached|Share", reached),
+            made_table(
+                "Targets that the oracle reached",
+                "List|n|Reached|Cannot be written|Share reached",
+                reached,
+                note="Wilson's 95 % interval.",
+            ),
             made_table(
                 "Black-box methods by what the oracle reached",
                 "Method|List|Oracle|n|Success|Word for word|Null|Generic",
                 strata,
                 labels=3,
-                note="First seed; Wilson's 95 % interval. n/e: no such target.",
+                note="First seed; Wilson's 95 % interval: of a handful of targets it says little. "
+                f"n/e: no such target. {HELD_OUT_NOTE}",
             ),
         ),
     )
@@ -196,10 +221,24 @@ def keywords(document: Document) -> Section:
     ]
     return Section(
         "Keywords",
-        ("A target here is one to three words: success is a reply that holds all of them.",),
-        (made_table("Replies that hold every keyword", "Method|Keywords|n|Success|Null|Generic",
-                    rows, labels=2),),
-    )  # fmt: skip
+        (
+            (
+                "A target here is one to three words: success is a reply that holds all of them. "
+                "Seed 1; the generators were trained for whole sentences and not for this goal."
+            ),
+        ),
+        (
+            made_table(
+                "Replies that hold every keyword",
+                "Method|Keywords|n|Success|Null|Generic",
+                rows,
+                labels=2,
+                note="Up to 50 queries a target; retrieval asks none. Null: the share of unrelated "
+                "replies that hold the words. Generic: the share of targets whose words the best "
+                "frequent reply holds.",
+            ),
+        ),
+    )
 
 
 def queries(document: Document) -> Section:
@@ -256,18 +295,44 @@ def costs(document: Document) -> Section:
         (e["kind"], number_cell(e, "parts"), number_cell(e, "seconds", digits=1))
         for e in document["times"]
     ]
+    bills = [
+        (
+            e["method"],
+            number_cell(e, "before"),
+            number_cell(e, "a_target", digits=1),
+            number_cell(e, "targets"),
+            MISSING if e["before"] is None else f"{e['before'] + e['search']:,.0f}",
+        )
+        for e in document["bills"]
+    ]
     return Section(
         "Queries by phase, and time",
         (),
         (
             made_table(
+                "What one attack on the main chatbot asks for",
+                "Method|Queries before any target|Queries a target|Targets|In all",
+                bills,
+                note="Means over seeds. Before any target: sent for the reference corpus (for "
+                "random-N too, whose posts are of it) and by REINFORCE. A target: asked, whether "
+                "the cache knew the answer or not.",
+            ),
+            made_table(
                 "Queries by phase",
                 "Phase|Chatbot|Asked|Unique|Sent",
                 asked,
                 labels=2,
-                note="Asked: answered from the cache or not. Unique: not answered before. Sent: "
-                "left for the chatbot, retries included.",
+                note="Of all seeds, ablations and searches together. Asked: answered from the "
+                "cache or not. Unique: not answered before in the same ledger; parts that can run "
+                "apart keep ledgers of their own, so a query may count in several. Sent: left for "
+                "the chatbot, retries included.",
             ),
-            made_table("Time by kind of part", "Kind|Parts finished|Seconds", times),
+            made_table(
+                "Time by kind of part",
+                "Kind|Parts finished|Seconds",
+                times,
+                note="Summed over parts. Parts may run side by side, and one that shared its core "
+                "or stood still took longer.",
+            ),
         ),
     )

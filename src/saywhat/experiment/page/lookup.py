@@ -11,7 +11,14 @@ _OURS: Final = ("pretrained-beam-200", "rl-sampling-200", "retrieval", "random-2
 Document = Mapping[str, Any]
 NULLS: Final = (
     "Null: the mean similarity of unrelated replies. Generic: the best mean of the chatbot's most "
-    "frequent replies, said whatever is asked."
+    "frequent replies, one said whatever is asked; over all lengths, the mean of each length's own "
+    "best."
+)
+HELD_OUT: Final = "held out"
+"""What stands where a method cannot say a target, so that 0 was not measured."""
+HELD_OUT_NOTE: Final = (
+    "Held out: random and retrieval know the posts of the reference corpus, of which every one was "
+    "removed whose reply is a target, so they cannot say one word for word."
 )
 
 
@@ -48,6 +55,12 @@ def pooled(
         list=name,
         length=length,
     )
+
+
+def exact_text(method: str, share: float | None, cell: str) -> str:
+    """Give the cell of the share said word for word, if the method could say a target at all."""
+    knows_only_posts = method == "retrieval" or method.startswith("random")
+    return HELD_OUT if knows_only_posts and share == 0 else cell
 
 
 def point(document: Document) -> str:

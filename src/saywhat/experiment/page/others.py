@@ -47,6 +47,7 @@ def chatbots(document: Document) -> Section:
                 "chatbot. The one called sampling is the main chatbot's network; it draws its "
                 "replies, and does not pull away from generic ones: two changes at once."
             ),
+            *_scale(document),
         ),
         (
             made_table(
@@ -67,6 +68,26 @@ def chatbots(document: Document) -> Section:
                 "of this list can be measured so.",
             ),
         ),
+    )
+
+
+def _scale(document: Document) -> Iterator[str]:
+    """Say how much smaller than the main one the other chatbots' experiments are."""
+    main = [bot for bot in document["chatbots"] if bot["name"] == document["chatbot"]]
+    rest = [bot for bot in document["chatbots"] if bot not in main]
+    if not (main and rest):
+        return
+
+    def each(bots: list[Entry], key: str) -> str:
+        known = sorted({bot[key] for bot in bots if bot[key] is not None})
+        return " or ".join(f"{value:,}" for value in known) or "an unknown number of"
+
+    yield (
+        f"They are smaller in scale: {each(rest, 'steps')} steps of REINFORCE where the main "
+        f"chatbot's generator has {each(main, 'steps')}, {each(rest, 'per_list')} targets of a "
+        f"list where it has {each(main, 'per_list')}, {each(rest, 'seeds')} seed of the generator "
+        f"where it has {each(main, 'seeds')}; and a chatbot that is trained here has "
+        f"{each(rest, 'epochs')} epochs. What is not told apart here may be with more."
     )
 
 
@@ -121,11 +142,18 @@ def probes(document: Document) -> Section:
         (
             (
                 "Posts are edited in ways that should not change a reply (a typing error, "
-                "punctuation) and in ways that should (a negation, another word). Contrast: the "
+                "punctuation) and in ways that should (a negation, other words). Contrast: the "
                 "similarity after the former less that after the latter. Unrelated: replies to "
                 "different posts. A chatbot that draws its replies changes them without any edit: "
                 "its contrast is still one of edits, its similarities are not."
             ),
+            (
+                "The contrast is of unlike edits: capitals are no edit to a chatbot that reads all "
+                "in lower case, and other-words replaces every content word. The second table "
+                "gives each edit; between small ones a chatbot need not tell a meaning that "
+                "changed from one that did not."
+            ),
+            *_negations(document),
         ),
         (
             made_table(
@@ -135,8 +163,42 @@ def probes(document: Document) -> Section:
                 labels=2,
                 note="95 % intervals over posts.",
             ),
+            made_table(
+                "The same by edit",
+                "Chatbot|Edits|Edit|n|Similarity|Same reply",
+                [
+                    (
+                        entry["chatbot"],
+                        entry["kind"],
+                        entry["edit"],
+                        number_cell(entry, "edits"),
+                        mean_cell(entry, "similarity"),
+                        rate_cell(entry, "unchanged", "unchanged_ci95"),
+                    )
+                    for entry in document["edits"]
+                ],
+                labels=3,
+                note="95 % intervals over posts. n: edited posts; an edit does not fit every one.",
+            ),
         ),
     )
+
+
+def _negations(document: Document) -> Iterator[str]:
+    """Say on how many chatbots a negation changes the reply less than punctuation does."""
+    pairs = [
+        (entry["similarity"], other["similarity"])
+        for entry in document["edits"]
+        if entry["edit"] == "negation"
+        and (other := find(document["edits"], chatbot=entry["chatbot"], edit="punctuation"))
+        and None not in (entry["similarity"], other["similarity"])
+    ]
+    if pairs:
+        more = sum(negation > punctuation for negation, punctuation in pairs)
+        yield (
+            f"On {more} of {len(pairs)} chatbots the reply after a negation is nearer to the one "
+            "before than the reply after a change of punctuation is."
+        )
 
 
 def repeats(document: Document) -> Section:
@@ -216,5 +278,6 @@ def _against_generic(document: Document) -> Iterator[str]:
             above = sum(again > best for again, best in pairs)
             yield (
                 f"Asked again, {above} of {len(pairs)} methods on {name.capitalize()} are above "
-                "what the best frequent reply would score if it were said whatever is asked."
+                "what the best frequent reply of each length would score if it were said whatever "
+                "is asked."
             )

@@ -2,6 +2,7 @@
 
 from saywhat.experiment.page.cells import (
     MISSING,
+    Entry,
     find,
     made_table,
     mean_cell,
@@ -11,8 +12,10 @@ from saywhat.experiment.page.cells import (
     rate_cell,
 )
 from saywhat.experiment.page.lookup import (
+    HELD_OUT_NOTE,
     NULLS,
     Document,
+    exact_text,
     kind,
     methods,
     point,
@@ -40,7 +43,7 @@ def overview(document: Document) -> Section:
                     rate_cell(None if entry is None else entry["success"].get(point(document))),
                     mean_cell(entry),
                     *_judged(document, method, name, judges),
-                    rate_cell(None if entry is None else entry["exact"]),
+                    _exact(method, entry),
                     number_cell(entry, "queries_per_target", digits=1),
                     *null_cells(entry),
                 )
@@ -54,10 +57,17 @@ def overview(document: Document) -> Section:
         rows,
         labels=2,
         note=f"Success at {threshold_text(document)}. In brackets the 95 % interval, of seeds and "
-        f"targets where there are several seeds. n: measured, of all, over seeds. {NULLS} For a "
-        "method of many queries the floor is the row random-200.",
+        "targets where there are several seeds. n: measured, of all, over seeds; a target that "
+        "has no word with a vector has no similarity, is not asked for, and counts among all. "
+        f"{NULLS} For a method of many queries the floor is the row random-200. {HELD_OUT_NOTE}",
     )
     return Section("Every method in one table", (), (table, _distinct(document)))
+
+
+def _exact(method: str, entry: Entry | None) -> str:
+    if entry is None:
+        return MISSING
+    return exact_text(method, entry["exact"]["share"], rate_cell(entry["exact"]))
 
 
 def _judged(document: Document, method: str, name: str, judges: list[str]) -> list[str]:

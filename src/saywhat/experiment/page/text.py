@@ -5,19 +5,18 @@ The words are fixed; every figure in them is taken from the document, or from th
 
 import re
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from saywhat.experiment.page.cells import MISSING, Entry, find, made_table
 from saywhat.experiment.page.lookup import Document
+from saywhat.experiment.page.scale import paper_preset, settings_table
 from saywhat.experiment.paper import LENGTHS, RAW
 from saywhat.reports.pages import Section
 from saywhat.reports.table import count, score
 
 _CHITCHAT: Final = "chitchat"
 _GLOVE: Final = "glove-6b-50d"
-_PAPER_PRESET: Final = "paper-2019.yaml"
 _LINE: Final = re.compile(r"^( *)(\w+):\s*([^#]*?)\s*(?:#\s*(.*))?$")
 
 
@@ -46,7 +45,8 @@ def differences(document: Document) -> Section:
             (
                 "Held out by text. Targets that stand word for word in the reference corpus are "
                 "taken out of it, with their queries. In the paper only the utterances are new, "
-                "and a chatbot repeats itself: Generated is harder here."
+                "and a chatbot repeats itself: Generated is harder here. Random posts and "
+                "retrieval are drawn from what is left, so they cannot say a target word for word."
             ),
             (
                 "Selection and judging. The paper picks the best query, and reports it, by the "
@@ -154,7 +154,8 @@ def _scale(document: Document) -> str:
     return (
         f"Here the main chatbot was sent {', '.join(words)} (all seeds, ablations and extra "
         "searches together; reference posts make the lists, too), and "
-        f"{count(pairs) or MISSING} pairs were left for pre-training."
+        f"{count(pairs) or MISSING} pairs were left for pre-training, before frequent replies were "
+        "thinned out."
     )
 
 
@@ -164,10 +165,9 @@ def departures(document: Document) -> Section:
     own = (
         "This run's preset is the paper's: the table below is all in which it departs."
         if str(document["name"]).endswith("2019")
-        else "This run's preset departs further, in the size of everything (each part holds its "
-        "settings, and the reference page of settings all defaults) and in REINFORCE, as said "
-        "below; paper-2019 is the paper's settings as printed, and the table gives what it had to "
-        "add."
+        else "This run's preset departs further: the first table gives each of its settings that "
+        "is another. paper-2019 is the paper's settings as printed, and the second table gives "
+        "what it had to add."
     )
     return Section(
         "Departures of the presets from the paper",
@@ -188,6 +188,7 @@ def departures(document: Document) -> Section:
             ),
         ),
         (
+            settings_table(document),
             made_table(
                 "Settings of paper-2019 that the paper does not give",
                 "Setting|Value|+Remark",
@@ -201,9 +202,8 @@ def departures(document: Document) -> Section:
 
 def preset_remarks() -> Iterator[tuple[str, str, str]]:
     """Give each setting of ``paper-2019`` that has a remark: its key, value and remark."""
-    text = files("saywhat").joinpath("presets", _PAPER_PRESET).read_text(encoding="utf-8")
     path: list[str] = []
-    for line in text.splitlines():
+    for line in paper_preset().splitlines():
         match = _LINE.match(line)
         if match is None:
             continue
@@ -217,7 +217,10 @@ def reproduction(document: Document) -> Section:
     """Say how to do it again."""
     made = document["provenance"]
     seconds = made["seconds"]
-    spent = MISSING if not seconds else f"{seconds:,.0f} seconds over all finished parts"
+    spent = MISSING if not seconds else (
+        f"{seconds:,.0f} seconds summed over the finished parts, of which several may have run at "
+        "once"
+    )  # fmt: skip
     first, last = made["first"], made["last"]
     packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
     facts = [
@@ -236,8 +239,10 @@ def reproduction(document: Document) -> Section:
         (
             (
                 "The same command goes on where it stopped; finished parts are not done again. "
-                "Give --out with a folder of your own to begin from nothing. Each part of a "
-                "results folder names its commit, date, machine and seconds."
+                "Give --out with a folder of your own to begin from nothing. Each part is a file "
+                "of the folder of parts (--parts; of the results that the documentation shows, "
+                "benchmarks/results/paper-small) and names its commit, date, machine, settings and "
+                "seconds."
                 f"{_judge_needs(document)}"
             ),
         ),

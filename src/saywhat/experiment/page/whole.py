@@ -7,7 +7,16 @@ are left out where nothing was measured. Markdown's are files beside it.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from saywhat.experiment.page import ablating, beside, curves, others, overview, paper, text
+from saywhat.experiment.page import (
+    ablating,
+    beside,
+    curves,
+    others,
+    overview,
+    paper,
+    terms,
+    text,
+)
 from saywhat.reports.pages import Section, figure_files, html_page, markdown_page
 
 SCHEMA: Final = 1
@@ -15,6 +24,7 @@ TITLE: Final = "The paper's experiment, reproduced"
 _SECTIONS: Final = (
     paper.introduction,
     paper.claims,
+    terms.terms,
     overview.overview,
     curves.figure_2,
     paper.table_1,

@@ -33,7 +33,9 @@ def _ablation(reading: Reading, name: str, baseline: Mapping[str, Evaluation]) -
     judges = [judge for judge in reading.judges if train["similarity"]["name"] != judge]
     return {
         "name": name,
-        "why": outcome["why"],
+        # a part holds the words of its day
+        "why": ABLATIONS[name].why,
+        "by": record["settings"]["train"]["similarity"]["name"],
         "steps": train["reinforce"]["steps"] if trained else 0,
         "methods": {
             run.method: _method(reading, run, baseline, judges) for run in reading.ablation(name)

@@ -14,7 +14,7 @@ AGENT: Final = "rnn-agent"
 """The search that retrains a language model for each target."""
 _SHOWN: Final = (BEST, "rl-sampling-200")
 _MEASURES: Final = ("queries", "perplexity", "ordinariness", "words", "content", "contained")
-_STRATA: Final = (("reachable", True), ("not found", False))
+_STRATA: Final = ("reachable", "not found", "cannot be written")
 
 
 def scored(
@@ -102,15 +102,23 @@ def _reached(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "targets": len(findings),
         "reachable": reachable,
+        "unwritable": sum(_stratum(f) == _STRATA[2] for f in findings),
         "share": rounded(rate.estimate) if rate else None,
         "ci95": ends(rate),
     }
 
 
+def _stratum(finding: Mapping[str, Any]) -> str:
+    """Say how the oracle fared: a reason is given where it had nothing to search for."""
+    if finding["reachable"]:
+        return _STRATA[0]
+    return _STRATA[2] if finding["reason"] else _STRATA[1]
+
+
 def _strata(reading: Reading, findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     slots = {(s.list, s.length, text): s for s, text in reading.texts(MAIN).items()}
     known = {
-        slots[key]: bool(f["reachable"])
+        slots[key]: _stratum(f)
         for f in findings
         if (key := (f["list"], f["length"], f["target"])) in slots
     }
@@ -118,10 +126,10 @@ def _strata(reading: Reading, findings: Sequence[Mapping[str, Any]]) -> list[dic
     for runs in reading.of("evaluate", MAIN).values():
         scores, exact = runs[0].scores(reading.reward), runs[0].exact()
         for listed in LISTS:
-            for name, reachable in _STRATA:
+            for name in _STRATA:
                 here = [
-                    s for s, r in known.items() if r is reachable and s.list == listed
-                    if s in scores
+                    s for s, stratum in known.items()
+                    if stratum == name and s.list == listed and s in scores
                 ]  # fmt: skip
                 hits = [reaches(scores[slot], reading.threshold or 0.0) for slot in here]
                 made.append(

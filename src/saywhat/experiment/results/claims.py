@@ -9,12 +9,12 @@ that of random queries.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from saywhat.evaluation.statistics import bootstrap_mean
 from saywhat.experiment.design import REAL_INPUT
 from saywhat.experiment.paper import FIGURE_2, GAIN, LENGTHS, LISTS, RAW
 from saywhat.experiment.results.beside import AGENT, agent
 from saywhat.experiment.results.comparing import easier, gains
-from saywhat.experiment.results.pooling import ALL, BEST, drawing, hits_over, mean, mean_over
+from saywhat.experiment.results.floors import below, chance, luck_alone, people_are_low
+from saywhat.experiment.results.pooling import ALL, BEST, hits_over, mean
 from saywhat.experiment.results.reading import MAIN, Reading
 from saywhat.experiment.results.rules import (
     FAILS,
@@ -59,12 +59,13 @@ def _training(reading: Reading) -> Claim:
 
 
 def _candidates(reading: Reading) -> Claim:
+    verdict, figure = _everywhere(reading, BEST, "rl-greedy", least=_WELL)
     return _claim(
         "Beam search with multiple candidates improves the performance significantly over greedy "
         "decoding.",
         f"By the reward: holds if the interval of {BEST} less rl-greedy is above 0 on both lists "
         f"and the difference is at least {_WELL}.",
-        _everywhere(reading, BEST, "rl-greedy", least=_WELL),
+        (verdict, figure + chance(reading, "rl-greedy")),
     )
 
 
@@ -102,41 +103,26 @@ def _easier(reading: Reading) -> Claim:
 def _people_are_low(reading: Reading) -> Claim:
     verdict = missing(reading, MAIN, [REAL_INPUT])
     if verdict is None:
-        runs, threshold = reading.of("evaluate", MAIN)[REAL_INPUT], reading.threshold or 0.0
-        scores = {
-            name: [
-                list(mean_over(runs, name, listed="real", length=length).values())
-                for length in LENGTHS
-            ]
-            for name in dict.fromkeys((reading.reward, RAW))
-        }
-        found = [
-            bootstrap_mean(each, drawing("people", length))
-            for length, each in zip(LENGTHS, scores[reading.reward], strict=True)
-        ]
-        means = "; ".join(
-            f"by {name} " + ", ".join(_number(mean(each)) for each in groups)
-            for name, groups in scores.items()
-        )
-        figure = f"{REAL_INPUT}, {', '.join(LENGTHS)} words: {means}."
-        low = [each is not None and each.high < threshold for each in found]
-        verdict = judged(low, found, figure)
+        verdict = people_are_low(reading)
     return _claim(
         "Even inputting the real inputs, the similarity scores between the outputs and the target "
         "outputs are not high.",
-        f"By the reward: holds if in every length the interval of {REAL_INPUT}'s mean on Real is "
-        "under the threshold of success. What chance scores stands further below.",
+        f"By the paper's raw similarity, since the claim is of its Table 1: holds if the interval "
+        f"of {REAL_INPUT}'s mean on Real is under the threshold of success in every length in "
+        "which unrelated replies score less than that themselves.",
         verdict,
     )
 
 
 def _better_than_people(reading: Reading) -> Claim:
+    place: dict[str, Any] = {"lists": ("real",), "lengths": LENGTHS}
+    verdict, figure = _everywhere(reading, BEST, REAL_INPUT, **place)
     return _claim(
         "The inputs that are found elicit outputs more similar to the targets than the real inputs "
         "do.",
         f"By the reward: holds if on the Real list the interval of {BEST} less {REAL_INPUT} is "
         "above 0 in every length.",
-        _everywhere(reading, BEST, REAL_INPUT, lists=("real",), lengths=LENGTHS),
+        (verdict, figure + chance(reading, REAL_INPUT, **place)),
     )
 
 
@@ -147,17 +133,21 @@ def _gains(reading: Reading) -> Claim:
         known = [found[length] for length in LENGTHS if length in found]
         figure = "; ".join(_gain(gain) for gain in known) + "."
         open_ = [gain for gain in known if not _out_of_reach(gain)]
-        reached = [gain["ci95"] is not None and gain["ci95"][1] >= gain["paper"] for gain in open_]
+        reached = [gain["ci95"] is not None and gain["ci95"][0] >= gain["paper"] for gain in open_]
+        under = [gain["ci95"] is not None and gain["ci95"][1] < gain["paper"] for gain in open_]
         lost = [None] * (len(LENGTHS) - len(known))
         intervals = [*(gain["ci95"] for gain in open_), *lost]
         verdict = judged(reached, intervals, figure) if intervals else (UNTESTED, figure)
+        if verdict[0] == FAILS and not any(under):
+            verdict = UNTESTED, f"the paper's number is in the interval. {figure}"
     return _claim(
         "RL BeamSearch(200) improves the similarity by "
         + ", ".join(f"{GAIN[length]} %" for length in LENGTHS)
         + f" for targets of {', '.join(LENGTHS)} words.",
         f"By the paper's raw similarity on the Real list: holds if the interval of {BEST}'s gain "
-        f"over {REAL_INPUT} reaches the paper's number in every length in which a perfect score "
-        "would.",
+        f"over {REAL_INPUT} is at or above the paper's number in every length in which a perfect "
+        "score would reach it, and does not if it is below in one. Vectors differ, and with them "
+        "what a percent is.",
         verdict,
     )
 
@@ -229,8 +219,11 @@ def _elsewhere(reading: Reading) -> Claim:
     return _claim(
         "The method works on other dialogue models (HRED, VHRED and others) indiscriminately.",
         "By the reward: holds if on every other chatbot rl-greedy less pretrained-greedy on both "
-        f"lists, and {BEST} less {REAL_INPUT} on Real, have an interval above 0. One that is not "
-        "told apart from 0 does not hold.",
+        f"lists, and {BEST} less {REAL_INPUT} on Real, have an interval above 0; does not hold if "
+        "on one of them such an interval is below 0, or if what was found on a chatbot that draws "
+        "its replies, asked again, is nowhere above one frequent reply. An interval with 0 in it "
+        "decides nothing: these trainings are shorter than the main one, of one seed, and judged "
+        "on fewer targets.",
         verdict,
     )
 
@@ -241,19 +234,38 @@ def _agent(reading: Reading) -> Claim:
     if not rows:
         verdict: Verdict = (UNTESTED, "not measured yet: the agent that is retrained")
     else:
-        figure = "; ".join(
-            f"{row['method']} elicited {percent(row['success'])} of {row['targets']} targets of "
-            f"{row['list'].capitalize()} with {row['queries_per_target'] or 0:,.0f} queries each"
-            for row in mine
-        )
-        shares = [row["success"] if row["ci95"] else None for row in mine]
-        verdict = judged([x is not None and x < _HALF for x in shares], shares, f"{figure}.")
+        random = [row for row in rows if row["method"] == _as_much(mine[0]["method"])]
+        figure = f"{'; '.join(map(_agent_said, [*mine, *random]))}."
+        ends = [row["ci95"] for row in mine]
+        verdict = judged([x is not None and x[1] < _HALF for x in ends], ends, figure)
+        if verdict[0] == FAILS and not any(x is not None and x[0] >= _HALF for x in ends):
+            verdict = UNTESTED, f"half is in the interval. {figure}"
+        if verdict[0] == FAILS and any((row["success"] or 0) >= _HALF for row in random):
+            verdict = (
+                UNTESTED,
+                f"random queries reach the bar as well, so it says nothing. {figure}",
+            )
     return _claim(
         "A language model as the agent, retrained for each target, requires so many interactions "
         "that it is unachievable in reality.",
-        "By the reward: holds if, with the largest budget of this experiment, it elicits less than "
-        "half of its targets on both lists. How many interactions are real is the reader's to say.",
+        "By the reward: with the largest budget of this experiment, holds if the interval of its "
+        "success is under one half on both lists, and does not if it is above on one, where as "
+        "many random queries are not. How many interactions are real is the reader's to say.",
         verdict,
+    )
+
+
+def _as_much(method: str) -> str:
+    return f"random-{method.rpartition('-')[2]}"
+
+
+def _agent_said(row: Mapping[str, Any]) -> str:
+    low, high = row["ci95"] or (None, None)
+    return (
+        f"{row['method']} elicited {percent(row['success'])} "
+        + (f"[{percent(low)}, {percent(high)}] " if row["ci95"] else "")
+        + f"of {row['targets']} targets of {row['list'].capitalize()} with "
+        f"{row['queries_per_target'] or 0:,.0f} queries each"
     )
 
 
@@ -288,16 +300,20 @@ def _everywhere(
 
 
 def _other(reading: Reading, place: str) -> Verdict:
+    """Judge one other chatbot; what is not told apart is no verdict against the method."""
     trained = above(reading, "rl-greedy", "pretrained-greedy", place=place)
     better = above(reading, BEST, REAL_INPUT, place=place, lists=("real",))
-    came = [trained[0], better[0]]
-    verdict = FAILS if FAILS in came else UNTESTED if UNTESTED in came else HOLDS
-    if verdict == UNTESTED:
-        return trained if trained[0] == UNTESTED else better
-    said = trained[1] if trained[1] == better[1] else f"{trained[1]} {better[1]}"
-    if reading.outcome(f"repeat/{place}") is not None:
-        said += " That is of the replies that were kept; asked again, see there."
-    return verdict, f"{verdict}. {said}"
+    for each in (trained, better):
+        if each[0] == UNTESTED:
+            return each
+    came, said = HOLDS, f"{trained[1]} {better[1]}"
+    if FAILS in (trained[0], better[0]):
+        came = FAILS if below(reading, place) else UNTESTED
+    luck = luck_alone(reading, place)
+    if luck:
+        came, said = FAILS, f"{said} {luck}"
+    words = "not told apart" if came == UNTESTED else came
+    return came, f"{words}. {said}{chance(reading, REAL_INPUT, place=place, lists=('real',))}"
 
 
 def _gain(gain: Mapping[str, Any]) -> str:
@@ -314,10 +330,6 @@ def _gain(gain: Mapping[str, Any]) -> str:
 def _out_of_reach(gain: Mapping[str, Any]) -> bool:
     ceiling = gain["ceiling_percent"]
     return ceiling is not None and ceiling < gain["paper"]
-
-
-def _number(value: float | None) -> str:
-    return "nothing measured" if value is None else f"{value:.3f}"
 
 
 def _context(reading: Reading) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from saywhat.evaluation.success import threshold_key
-from saywhat.experiment.results.pooling import ALL, rounded
+from saywhat.experiment.results.pooling import ALL, mean, rounded
 from saywhat.experiment.results.reading import MAIN, Reading
 
 _PHASES: Final = ("reference", "reinforce", "search", "verify")
+_OF_THE_CORPUS: Final = ("retrieval", "random")
+"""Searches that are guided by no generator and know the reference corpus."""
 _COUNTS: Final = ("asked", "unique", "sent")
 _KINDS: Final = (
     "chatbot",
@@ -61,8 +63,31 @@ def _chatbot(reading: Reading, place: str, pooled: Sequence[Mapping[str, Any]]) 
             and row["similarity"] == reading.reward
         ],
         "probes": {row["kind"]: row for row in found} or None,
+        **_scale(reading, place, pooled),
         "seconds": round(sum(reading.records[part]["seconds"] for part in parts), 1),
         "queries": sum(c["sent"] for part in parts for _, c in _counts(reading.outcome(part))),
+    }
+
+
+def _scale(
+    reading: Reading, place: str, pooled: Sequence[Mapping[str, Any]]
+) -> dict[str, int | None]:
+    """Give a chatbot's epochs, its generator's steps and seeds, and the targets of a list."""
+    records = reading.records
+    trained = [part for part in records if part.startswith(f"reinforce/{place}/")]
+    steps = {records[part]["settings"]["reinforce"]["steps"] for part in trained}
+    made = records.get(f"chatbot/{place}", {}).get("settings", {}).get("chatbot_training")
+    sizes = [
+        row["targets"]
+        for row in pooled
+        if (row["chatbot"], row["length"]) == (reading.label(place), ALL)
+    ]
+    return {
+        # one that only decodes otherwise was not trained again
+        "epochs": made and made["training"]["epochs"],
+        "steps": max(steps, default=None),
+        "seeds": len(trained) or None,
+        "per_list": max(sizes, default=None),
     }
 
 
@@ -99,8 +124,60 @@ def probes(reading: Reading) -> list[dict[str, Any]]:
     return made
 
 
+def edits(reading: Reading) -> list[dict[str, Any]]:
+    """Give how replies change with each single edit of the query, for each chatbot."""
+    return [
+        {
+            "chatbot": reading.label(place),
+            "kind": edit["kind"],
+            "edit": edit["name"],
+            "edits": edit["edits"],
+            "similarity": rounded(edit["similarity"]),
+            "ci95": _ends(edit["similarity_ci"]),
+            "unchanged": rounded(edit["unchanged"]),
+            "unchanged_ci95": _ends(edit["unchanged_ci"]),
+        }
+        for place in reading.places
+        for edit in (reading.outcome(f"probes/{place}") or {}).get("edits", ())
+    ]
+
+
 def _ends(interval: Mapping[str, float] | None) -> list[float] | None:
     return None if interval is None else [round(interval["low"], 4), round(interval["high"], 4)]
+
+
+def bills(reading: Reading) -> list[dict[str, Any]]:
+    """Give what one seed's attack by each method asks for, before and for all test targets."""
+    made = []
+    for method, runs in reading.of("evaluate", MAIN).items():
+        found = [run.rows(reading.reward) for run in runs]
+        before = [
+            _before(reading, f"seed-{run.seed}", run.settings["generator"], run.settings["search"])
+            for run in runs
+        ]
+        searched = [sum(row["queries_total"] for row in each) for each in found]
+        targets = [sum(row["targets"] for row in each) for each in found]
+        known = [count for count in before if count is not None]
+        made.append(
+            {
+                "method": method,
+                "before": rounded(mean(known)) if len(known) == len(before) else None,
+                "search": rounded(mean(searched)),
+                "targets": rounded(mean(targets)),
+                "a_target": rounded(sum(searched) / sum(targets)) if sum(targets) else None,
+            }
+        )
+    return made
+
+
+def _before(reading: Reading, seed: str, generator: str, search: str) -> int | None:
+    """Count what was sent before a method's first target; ``None`` if that is not known."""
+    needed = [f"collect/{MAIN}"] if generator or search in _OF_THE_CORPUS else []
+    needed += [f"reinforce/{MAIN}/{seed}"] * (generator == "rl")
+    outcomes = [reading.outcome(part) for part in needed]
+    if None in outcomes:
+        return None
+    return sum(counts["sent"] for each in outcomes for _, counts in _counts(each))
 
 
 def phases(reading: Reading) -> list[dict[str, Any]]:

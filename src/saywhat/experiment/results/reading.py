@@ -135,6 +135,25 @@ class Reading:
         return None if collected is None else collected["settings"].get("corpus")
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the main chatbot and its first generator, where they stand in a file."""
+        keys = {
+            f"collect/{MAIN}": ("lists", "collect"),
+            f"pretrain/{MAIN}": ("pretrain",),
+            f"reinforce/{MAIN}": ("reinforce", "similarity"),
+        }
+        made: dict[str, Any] = {"train": {}}
+        for start, wanted in keys.items():
+            name = next((each for each in self.records if each.startswith(start)), None)
+            if name is not None:
+                settings = self.records[name]["settings"]
+                made["train"] |= {key: settings[key] for key in wanted if key in settings}
+        chatbot = self.records.get(f"chatbot/{MAIN}", {}).get("settings", {})
+        if "chatbot_training" in chatbot:
+            made["chatbot_training"] = chatbot["chatbot_training"]
+        return made
+
+    @property
     def vectors(self) -> str | None:
         """The word vectors of the similarities."""
         return str(self.asked_with["similarity"]["vectors"]) if self.asked_with else None
