@@ -577,6 +577,17 @@ def test_figures_have_labels_bands_and_tables_beside_them(full: dict[str, Any]) 
     assert len([caption for caption in captions if caption.startswith("Success by")]) == 4
 
 
+def test_targets_too_few_for_a_curve_of_each_length_leave_the_figure_out(
+    full: dict[str, Any],
+) -> None:
+    # of two targets a group, only all lengths together have an interval
+    whole = [{**curve, "length": "all"} for curve in full["curves"]]
+    document = {**full, "curves": whole}
+    assert _section(document, "Figure 2").figures == ()
+    assert "Figures drawn: 0 of 2." in page.markdown(document)
+    assert page.html(document)
+
+
 def test_markdown_shows_the_figures_that_lie_beside_it(full: dict[str, Any]) -> None:
     files = page.figures(full, stem="mine")
     assert list(files) == ["mine-figure-1.svg", "mine-figure-2.svg"]

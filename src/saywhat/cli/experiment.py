@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saywhat.cli.flags import Argument, Call, Given
+from saywhat.errors import SetupError
 
 if TYPE_CHECKING:
     from saywhat.experiment.parts import Parts
@@ -38,9 +39,8 @@ def experiment(call: Call) -> None:
     if "dry-run" in call.switches:
         _list(call, running.names(only), parts)
         return
-    try:
-        running.run(only)
-    finally:
+
+    def written() -> dict[str, Any]:
         results = document(
             parts,
             running.names(),
@@ -49,8 +49,18 @@ def experiment(call: Call) -> None:
             chatbot=settings.experiment.chatbot,
             changes=changes(made, call.argument),
         )
-        if results["parts"]["finished"]:  # of an interrupted experiment there is a page too
+        if results["parts"]["finished"]:
             _write(results, out)
+        return results
+
+    try:
+        running.run(only)
+    except SetupError:  # the folder may be another experiment's: its page stays
+        raise
+    except BaseException:  # of an interrupted experiment there is a page too
+        written()
+        raise
+    results = written()
     if call.output.as_json:
         call.output.document(results)
         return

@@ -80,7 +80,7 @@ def _figure(document: Document, similarity: str) -> Figure | None:
                 edges = list(zip(xs, curve["low"], curve["high"], strict=True))
                 bands.setdefault(curve["method"], {})[group] = edges
     ordered = {method: curves[method] for method in TABLE_1 if method in curves}
-    if not ordered:
+    if not ordered or not panels:  # of two targets a group only all lengths have a curve
         return None
     label = f"Share of targets elicited against the threshold, by {kind(document, similarity)}"
     return Figure(label, ordered, bands)
