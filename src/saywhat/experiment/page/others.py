@@ -18,7 +18,7 @@ from saywhat.experiment.page.cells import (
 from saywhat.experiment.page.lookup import NULLS, Document, point, pooled, reward, threshold_text
 from saywhat.experiment.paper import LISTS
 from saywhat.reports.pages import Section
-from saywhat.reports.table import percent
+from saywhat.reports.table import Table, percent
 
 NOT_TRAINED: Final = "not trained here"
 _PROBES: Final = ("should-not-change", "should-change", "contrast", "unrelated")
@@ -163,24 +163,29 @@ def probes(document: Document) -> Section:
                 labels=2,
                 note="95 % intervals over posts.",
             ),
-            made_table(
-                "The same by edit",
-                "Chatbot|Edits|Edit|n|Similarity|Same reply",
-                [
-                    (
-                        entry["chatbot"],
-                        entry["kind"],
-                        entry["edit"],
-                        number_cell(entry, "edits"),
-                        mean_cell(entry, "similarity"),
-                        rate_cell(entry, "unchanged", "unchanged_ci95"),
-                    )
-                    for entry in document["edits"]
-                ],
-                labels=3,
-                note="95 % intervals over posts. n: edited posts; an edit does not fit every one.",
-            ),
+            _by_edit(document),
         ),
+    )
+
+
+def _by_edit(document: Document) -> Table:
+    rows = [
+        (
+            entry["chatbot"],
+            entry["kind"],
+            entry["edit"],
+            number_cell(entry, "edits"),
+            mean_cell(entry, "similarity"),
+            rate_cell(entry, "unchanged", "unchanged_ci95"),
+        )
+        for entry in document["edits"]
+    ]
+    return made_table(
+        "The same by edit",
+        "Chatbot|Edits|Edit|n|Similarity|Same reply",
+        rows,
+        labels=3,
+        note="95 % intervals over posts. n: edited posts; an edit does not fit every one.",
     )
 
 
