@@ -155,7 +155,9 @@ def test_set_up_that_cannot_be_is_refused_before_anything_is_done(
         assert what in err
     assert not (workplace / "refused" / "work").exists()
     page = (first[0] / "page.md").read_bytes()
-    code, _, err = saywhat(*SMALL, "--set", "train.reinforce.kl=0.5", "--out", "first")
+    other = (*SMALL, "--set", "train.reinforce.kl=0.5", "--out", "first")
+    assert saywhat(*other, "--dry-run")[0] == SETUP, "another's parts are not listed as finished"
+    code, _, err = saywhat(*other)
     assert code == SETUP
     assert (first[0] / "page.md").read_bytes() == page, "a refused command writes no page"
     assert "seed-1.json was made with other settings of reinforce.kl;" in err

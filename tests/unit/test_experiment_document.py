@@ -13,25 +13,12 @@ from saywhat.experiment.paper import RAW
 from saywhat.experiment.results.document import document, write
 from saywhat.experiment.results.reading import Reading
 from saywhat.rng import derive
+from tests.experiment_document import made_of, the
 from tests.experiment_parts import JUDGE, LENGTHS, REWARD, Made
 
 LOW = [0.2] * 12
 HIGH = [0.4] * 6 + [0.8] * 6
 CHANCE = {"null_mean": 0.4, "generic_best": 0.5}
-
-
-def made_of(made: Made, names: list[str] | None = None, **changes: Any) -> dict[str, Any]:
-    """Make the document, and see that it is plain JSON whatever it holds."""
-    settings = {"preset": "tiny", "seeds": [1, 2], "chatbot": "builtin", **changes}
-    found = document(made.parts(), made.names if names is None else names, **settings)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    return found
-
-
-def the(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
-    """Give the one row that has these values."""
-    (row,) = [r for r in rows if all(r[key] == value for key, value in wanted.items())]
-    return row
 
 
 @pytest.fixture
@@ -345,110 +332,6 @@ def test_targets_that_share_a_query_are_one_draw_and_no_interval(tmp_path: Path)
     row = the(made_of(made)["repeats"], list="real")
     assert (row["targets"], row["queries"], row["elicited"], row["kept"]) == (6, 1, 6, 0.5)
     assert [row[f"{name}_ci95"] for name in ("again", "success_again", "kept")] == [None] * 3
-
-
-def test_rows_know_what_training_asked(made: Made) -> None:
-    made.reinforce(2)
-    for method in ("rl-greedy", "pretrained-greedy", "retrieval", "random-200"):
-        made.evaluate(method, LOW, seed=2)
-    made.evaluate("rl-beam-50", LOW, seed=1)  # what its training asked is not known yet
-    rows = made_of(made)["rows"]
-    assert {row["method"]: row["training_queries"] for row in rows} == {
-        "rl-greedy": 107 + 33,
-        "pretrained-greedy": 107,
-        "retrieval": 107,
-        "random-200": 0,
-        "rl-beam-50": None,
-    }
-    mine = [r for r in rows if r["method"] == "rl-greedy" and r["similarity"] == REWARD]
-    assert [row["seconds"] for row in mine] == [2.0] * 6  # 12 seconds over six equal groups
-    assert {row["part"] for row in mine} == {"evaluate/main/seed-2/rl-greedy"}
-
-
-def test_phases_times_and_chatbots_add_up(made: Made) -> None:
-    made.reinforce(1)
-    made.evaluate("rl-greedy", LOW)
-    made.ablation("baseline", {"rl-greedy": LOW})
-    made.collect("gru")
-    found = made_of(made)
-    assert [(p["phase"], p["chatbot"], p["sent"]) for p in found["phases"]] == [
-        ("reference", "builtin", 107),
-        ("reference", "gru", 107),
-        ("reinforce", "builtin", 33 + 17),
-        ("search", "builtin", 24 + 24),
-    ]
-    assert [(c["name"], c["queries"], c["seconds"]) for c in found["chatbots"]] == [
-        ("builtin", 107 + 50 + 48, 48.0),
-        ("gru", 107, 12.0),
-    ]
-    assert the(found["times"], kind="collect") == {"kind": "collect", "parts": 2, "seconds": 24.0}
-    assert found["provenance"]["seconds"] == 60.0
-
-
-def test_an_attacks_bill_is_of_one_seed(made: Made) -> None:
-    for seed in (1, 2):
-        made.reinforce(seed)
-        made.evaluate("rl-greedy", LOW, seed=seed)
-    for method in ("pretrained-greedy", "retrieval", "random-200", "real-input"):
-        made.evaluate(method, LOW)
-    made.evaluate("rl-beam-50", LOW, seed=3)  # what its training asked is not known
-    bills = {bill["method"]: bill for bill in made_of(made)["bills"]}
-    # 107 posts for the corpus, 33 by REINFORCE; 2 queries for each of 12 targets
-    assert bills["rl-greedy"] == {
-        "method": "rl-greedy", "before": 140.0, "search": 24.0, "targets": 12.0, "a_target": 2.0,
-    }  # fmt: skip
-    assert {name: bill["before"] for name, bill in bills.items() if name != "rl-greedy"} == {
-        "pretrained-greedy": 107.0,
-        "retrieval": 107.0,
-        "random-200": 107.0,
-        "real-input": 0.0,
-        "rl-beam-50": None,
-    }
-
-
-def test_a_smaller_scale_of_other_chatbots_is_told(made: Made) -> None:
-    made.reinforce(1)
-    made.reinforce(2)
-    made.evaluate("rl-greedy", LOW)
-    training = {"training": {"epochs": 3}}
-    made.write("chatbot/gru", {"chatbot_training": training}, {})
-    made.collect("gru")
-    made.evaluate("rl-greedy", LOW[:6], place="gru", per_group=1)
-    main, other = made_of(made)["chatbots"]
-    keys = ("epochs", "steps", "seeds", "per_list")
-    assert [main[key] for key in keys] == [None, 1000, 2, 6]
-    assert [other[key] for key in keys] == [3, None, None, 3]
-
-
-def test_settings_are_those_of_the_main_chatbot_and_its_first_generator(made: Made) -> None:
-    made.reinforce(1)
-    made.reinforce(2, place="gru")
-    assert made_of(made)["settings"] == {"train": {"reinforce": {"steps": 1000, "samples": 8}}}
-    training = {"training": {"epochs": 3}}
-    made.write("chatbot/main", {"chatbot_training": training}, {})
-    assert made_of(made, chatbot="train")["settings"]["chatbot_training"] == training
-
-
-def test_edits_are_given_one_by_one_and_not_among_the_kinds(made: Made) -> None:
-    ends = {"estimate": 0.7, "low": 0.6, "high": 0.8}
-    of = {
-        "edits": 40, "posts": 40, "failed": 0, "similarity": 0.7, "similarity_ci": ends,
-        "unchanged": 0.25, "unchanged_ci": None,
-    }  # fmt: skip
-    probed = {
-        "posts": 50, "asked": 90, "contrast": None, "unrelated": ends,
-        "kinds": [{**of, "name": "should-change", "kind": "should-change"}],
-        "edits": [{**of, "name": "negation", "kind": "should-change"}],
-    }  # fmt: skip
-    made.write("probes/main", made.asked_with(), probed)
-    found = made_of(made)
-    assert [row["kind"] for row in found["probes"]] == ["should-change", "contrast", "unrelated"]
-    assert found["edits"] == [
-        {
-            "chatbot": "builtin", "kind": "should-change", "edit": "negation", "edits": 40,
-            "similarity": 0.7, "ci95": [0.6, 0.8], "unchanged": 0.25, "unchanged_ci95": None,
-        }
-    ]  # fmt: skip
 
 
 def test_a_chatbot_that_is_trained_first_is_called_main(made: Made) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saywhat.cli.flags import Argument, Call, Given
-from saywhat.errors import SetupError
 
 if TYPE_CHECKING:
     from saywhat.experiment.parts import Parts
@@ -36,11 +35,13 @@ def experiment(call: Call) -> None:
         Steps(settings, out / "work", tell=call.output.talk), parts, tell=call.output.talk
     )
     only = call.text("only") or "*"
+    running.check()  # parts of another experiment are not listed as this one's, nor its page
     if "dry-run" in call.switches:
         _list(call, running.names(only), parts)
         return
-
-    def written() -> dict[str, Any]:
+    try:
+        running.run(only)
+    finally:
         results = document(
             parts,
             running.names(),
@@ -49,18 +50,8 @@ def experiment(call: Call) -> None:
             chatbot=settings.experiment.chatbot,
             changes=changes(made, call.argument),
         )
-        if results["parts"]["finished"]:
+        if results["parts"]["finished"]:  # of an interrupted experiment there is a page too
             _write(results, out)
-        return results
-
-    try:
-        running.run(only)
-    except SetupError:  # the folder may be another experiment's: its page stays
-        raise
-    except BaseException:  # of an interrupted experiment there is a page too
-        written()
-        raise
-    results = written()
     if call.output.as_json:
         call.output.document(results)
         return

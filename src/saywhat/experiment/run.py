@@ -31,7 +31,7 @@ class Experiment:
         self, steps: Steps, parts: Parts, *, tell: Callable[[str], None] = lambda _: None
     ) -> None:
         self._steps = {step.name: step for step in steps.all()}
-        self._parts, self._tell, self._check = parts, tell, steps.check
+        self._parts, self._tell, self._check_needed = parts, tell, steps.check
 
     def names(self, only: str = "*") -> list[str]:
         """Name the parts that fit a pattern and what they need, in the order of being done.
@@ -56,23 +56,22 @@ class Experiment:
                 from a part that is not finished any more, or a file that one needs is missing.
         """
         wanted = self._fitting(only)
-        self._check_finished()
+        self.check()
         if any(self._parts.outcome(name) is None for name in wanted):
-            self._check()
+            self._check_needed()
         while wanted := [name for name in wanted if self._parts.outcome(name) is None]:
             free = (
                 name for name in wanted if not any(map(self._parts.is_taken, self._to_do(name)))
             )
             self._do(self._steps[next(free, wanted[0])])
 
-    def _fitting(self, only: str) -> list[str]:
-        fitting = [name for name in self._steps if fnmatch.fnmatchcase(name, only)]
-        if not fitting:
-            raise SetupError(f"No part fits {only!r}; there are {', '.join(self._steps)}.")
-        return fitting
+    def check(self) -> None:
+        """See that what is finished belongs to this experiment, and together.
 
-    def _check_finished(self) -> None:
-        """See that what is finished belongs together."""
+        Raises:
+            SetupError: a part was made with other settings, or from one that is not finished any
+                more.
+        """
         for step in self._steps.values():
             self._parts.check(step.name, step.settings)
         finished = {name for name in self._steps if self._parts.outcome(name) is not None}
@@ -86,6 +85,12 @@ class Experiment:
                 f"back, or remove what was made from them in {self._parts.folder} to do it all "
                 f"again: {', '.join(stale)}."
             )
+
+    def _fitting(self, only: str) -> list[str]:
+        fitting = [name for name in self._steps if fnmatch.fnmatchcase(name, only)]
+        if not fitting:
+            raise SetupError(f"No part fits {only!r}; there are {', '.join(self._steps)}.")
+        return fitting
 
     def _rests_on(self, name: str, lost: set[str]) -> bool:
         needs = self._steps[name].needs

@@ -69,6 +69,10 @@ def _means(entry: Entry) -> tuple[str, str]:
     return rate_cell(entry, "success"), mean_cell(entry, "mean", "mean_ci95")
 
 
+def _exact(method: str, entry: Entry) -> str:
+    return exact_text(method, entry["exact"], counted_rate(entry["exact"], entry["targets"]))
+
+
 def budgets(document: Document) -> Section:
     """Give the searches at every budget."""
     rows = [
@@ -78,9 +82,7 @@ def budgets(document: Document) -> Section:
             entry["list"],
             number_cell(entry, "targets"),
             *_means(entry),
-            exact_text(
-                entry["search"], entry["exact"], counted_rate(entry["exact"], entry["targets"])
-            ),
+            _exact(entry["search"], entry),
             *_chance(document, entry["list"]),
         )
         for entry in document["budgets"]
@@ -172,9 +174,7 @@ def oracle(document: Document) -> Section:
             entry["stratum"],
             number_cell(entry, "targets"),
             counted_rate(entry["success"], entry["targets"]),
-            exact_text(
-                entry["method"], entry["exact"], counted_rate(entry["exact"], entry["targets"])
-            ),
+            _exact(entry["method"], entry),
             *_chance(document, entry["list"]),
         )
         for entry in (found["strata"] if found else [])
@@ -313,9 +313,9 @@ def costs(document: Document) -> Section:
                 "What one attack on the main chatbot asks for",
                 "Method|Queries before any target|Queries a target|Targets|In all",
                 bills,
-                note="Means over seeds. Before any target: sent for the reference corpus (for "
-                "random-N too, whose posts are of it) and by REINFORCE. A target: asked, whether "
-                "the cache knew the answer or not.",
+                note="Means over seeds. Before any target: sent for the reference corpus and by "
+                "REINFORCE; random-N needs posts alone. A target: asked, whether the cache knew "
+                "the answer or not.",
             ),
             made_table(
                 "Queries by phase",

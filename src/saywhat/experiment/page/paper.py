@@ -75,8 +75,8 @@ def claims(document: Document) -> Section:
                 "and the one on the agent."
             ),
             (
-                "A comparison of two methods says what it names and no more; where random "
-                "queries would come out above the lower one too, by how much stands beside it. "
+                "A comparison of two methods says what it names and no more. Beside one of many "
+                "queries with a single one stands by how much as many random ones are above it. "
                 "Claims on methods are judged by the reward, which all of them were selected by; "
                 "claims on sizes that the paper prints are judged by its raw similarity."
             ),

@@ -10,7 +10,7 @@ from typing import Final
 
 from saywhat.experiment.page.cells import MISSING, Entry, find, made_table
 from saywhat.experiment.page.lookup import Document
-from saywhat.experiment.page.scale import paper_preset, settings_table
+from saywhat.experiment.page.settings import paper_preset, settings_table
 from saywhat.experiment.paper import LENGTHS, RAW
 from saywhat.reports.pages import Section
 from saywhat.reports.table import count, score
@@ -163,7 +163,10 @@ def departures(document: Document) -> Section:
     """List where the presets depart from the paper."""
     rows = [row for row in preset_remarks() if row[2].startswith(("ours", "none"))]
     own = (
-        "This run's preset is the paper's: the table below is all in which it departs."
+        "This run's preset is the paper's. What was set otherwise stands in the command under How "
+        "to reproduce and, as far as a part records it, in the first table; the second gives what "
+        "the preset had to add. What the code itself does otherwise is in the guide's page on the "
+        "paper's experiment."
         if str(document["name"]).endswith("2019")
         else "This run's preset departs further: the first table gives each of its settings that "
         "is another. paper-2019 is the paper's settings as printed, and the second table gives "
@@ -181,10 +184,10 @@ def departures(document: Document) -> Section:
                 "the centred average."
             ),
             (
-                "What no setting can mend in paper-2019: the paper's posts, utterances and pairs "
-                "come from Twitter, its chatbot starts from GloVe embeddings of 300, and its "
-                "rewards use the Google News vectors, which a setting names if the file is "
-                "there: similarity.vectors=GoogleNews-vectors-negative300.bin."
+                "What paper-2019 needs and does not bring: the paper's posts, utterances and "
+                "pairs are from Twitter (experiment.corpus names a file), its chatbot starts from "
+                "GloVe vectors of 300 (chatbot_training.embeddings), and its rewards use the "
+                "Google News vectors (audit.similarity.vectors and train.similarity.vectors)."
             ),
         ),
         (

@@ -301,17 +301,21 @@ def _everywhere(
 
 def _other(reading: Reading, place: str) -> Verdict:
     """Judge one other chatbot; what is not told apart is no verdict against the method."""
-    trained = above(reading, "rl-greedy", "pretrained-greedy", place=place)
-    better = above(reading, BEST, REAL_INPUT, place=place, lists=("real",))
-    for each in (trained, better):
+    pairs: Sequence[tuple[str, str, Sequence[str]]] = (
+        ("rl-greedy", "pretrained-greedy", LISTS),
+        (BEST, REAL_INPUT, ("real",)),
+    )
+    found = [above(reading, one, other, place=place, lists=lists) for one, other, lists in pairs]
+    for each in found:
         if each[0] == UNTESTED:
             return each
-    came, said = HOLDS, f"{trained[1]} {better[1]}"
-    if FAILS in (trained[0], better[0]):
-        came = FAILS if below(reading, place) else UNTESTED
+    came = HOLDS
+    if any(verdict == FAILS for verdict, _ in found):
+        under = (below(reading, one, other, place=place, lists=on) for one, other, on in pairs)
+        came = FAILS if any(under) else UNTESTED
     luck = luck_alone(reading, place)
-    if luck:
-        came, said = FAILS, f"{said} {luck}"
+    came = FAILS if luck else came
+    said = " ".join(filter(None, [*(figure for _, figure in found), luck]))
     words = "not told apart" if came == UNTESTED else came
     return came, f"{words}. {said}{chance(reading, REAL_INPUT, place=place, lists=('real',))}"
 

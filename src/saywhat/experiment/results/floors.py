@@ -1,58 +1,44 @@
 """What chance gets where a claim is judged, so that no rule takes it for the method."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any
 
 from saywhat.evaluation.statistics import bootstrap_mean
 from saywhat.experiment.design import REAL_INPUT
-from saywhat.experiment.paper import LENGTHS, LISTS, RAW
-from saywhat.experiment.results.comparing import difference
-from saywhat.experiment.results.pooling import ALL, BEST, drawing, mean, mean_over, weighted
+from saywhat.experiment.paper import LENGTHS, RAW
+from saywhat.experiment.results.pooling import BEST, drawing, mean, mean_over, weighted
 from saywhat.experiment.results.reading import MAIN, Evaluation, Reading
 from saywhat.experiment.results.repeating import repeats
-from saywhat.experiment.results.rules import FLOOR, UNTESTED, Verdict, judged, shown
-
-_PAIRS: Final = (("rl-greedy", "pretrained-greedy", LISTS), (BEST, REAL_INPUT, ("real",)))
+from saywhat.experiment.results.rules import FLOOR, UNTESTED, Verdict, differences, judged, shown
 
 
-def chance(
-    reading: Reading,
-    other: str,
-    *,
-    place: str = MAIN,
-    lists: Sequence[str] = LISTS,
-    lengths: Sequence[str] = (ALL,),
-) -> str:
+def chance(reading: Reading, other: str, **where: Any) -> str:
     """Say how far above a method random queries come, which know nothing.
 
     Args:
         reading: the finished parts.
         other: the method.
-        place: the chatbot's folder.
-        lists: where to look.
-        lengths: where to look; ``ALL`` is every length together.
+        where: as for ``rules.differences``.
     """
-    methods = reading.of("evaluate", place)
+    methods = reading.of("evaluate", where.get("place", MAIN))
     if FLOOR not in methods or other not in methods:
         return ""
-    found = [
-        difference(methods[FLOOR], methods[other], reading.reward, listed, length=length).interval
-        for listed in lists
-        for length in lengths
-    ]
+    found = [each.interval for each in differences(reading, FLOOR, other, **where).values()]
     if None in found:
         return ""
     return f" For scale, {FLOOR} less {other}: {', '.join(map(shown, found))}."
 
 
-def below(reading: Reading, place: str) -> bool:
-    """Tell whether a difference that should be above 0 is told apart from it, and below."""
-    methods = reading.of("evaluate", place)
-    found = [
-        difference(methods[one], methods[other], reading.reward, listed).interval
-        for one, other, lists in _PAIRS
-        for listed in lists
-    ]
+def below(reading: Reading, one: str, other: str, **where: Any) -> bool:
+    """Tell whether a method is told apart from another, and below it, on one of the lists.
+
+    Args:
+        reading: the finished parts.
+        one: the method that should be better.
+        other: the other one.
+        where: as for ``rules.differences``.
+    """
+    found = [each.interval for each in differences(reading, one, other, **where).values()]
     return any(each is not None and each.high < 0 for each in found)
 
 

@@ -8,8 +8,6 @@ from saywhat.experiment.results.pooling import ALL, mean, rounded
 from saywhat.experiment.results.reading import MAIN, Reading
 
 _PHASES: Final = ("reference", "reinforce", "search", "verify")
-_OF_THE_CORPUS: Final = ("retrieval", "random")
-"""Searches that are guided by no generator and know the reference corpus."""
 _COUNTS: Final = ("asked", "unique", "sent")
 _KINDS: Final = (
     "chatbot",
@@ -151,10 +149,7 @@ def bills(reading: Reading) -> list[dict[str, Any]]:
     made = []
     for method, runs in reading.of("evaluate", MAIN).items():
         found = [run.rows(reading.reward) for run in runs]
-        before = [
-            _before(reading, f"seed-{run.seed}", run.settings["generator"], run.settings["search"])
-            for run in runs
-        ]
+        before = [_training(reading, MAIN, f"seed-{run.seed}", run.settings) for run in runs]
         searched = [sum(row["queries_total"] for row in each) for each in found]
         targets = [sum(row["targets"] for row in each) for each in found]
         known = [count for count in before if count is not None]
@@ -168,16 +163,6 @@ def bills(reading: Reading) -> list[dict[str, Any]]:
             }
         )
     return made
-
-
-def _before(reading: Reading, seed: str, generator: str, search: str) -> int | None:
-    """Count what was sent before a method's first target; ``None`` if that is not known."""
-    needed = [f"collect/{MAIN}"] if generator or search in _OF_THE_CORPUS else []
-    needed += [f"reinforce/{MAIN}/{seed}"] * (generator == "rl")
-    outcomes = [reading.outcome(part) for part in needed]
-    if None in outcomes:
-        return None
-    return sum(counts["sent"] for each in outcomes for _, counts in _counts(each))
 
 
 def phases(reading: Reading) -> list[dict[str, Any]]:

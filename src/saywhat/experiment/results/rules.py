@@ -5,7 +5,7 @@ from typing import Final
 
 from saywhat.evaluation.statistics import MIN_VALUES, Interval
 from saywhat.experiment.paper import LENGTHS, LISTS, RAW
-from saywhat.experiment.results.comparing import difference
+from saywhat.experiment.results.comparing import Difference, difference
 from saywhat.experiment.results.pooling import ALL, hits_over, mean
 from saywhat.experiment.results.reading import MAIN, Reading
 
@@ -45,14 +45,7 @@ def above(
     lacking = missing(reading, place, [one, other])
     if lacking is not None:
         return lacking
-    methods = reading.of("evaluate", place)
-    found = {
-        f"{listed.capitalize()}{'' if length == ALL else f' {length}'}": difference(
-            methods[one], methods[other], reading.reward, listed, length=length
-        )
-        for listed in lists
-        for length in lengths
-    }
+    found = differences(reading, one, other, place=place, lists=lists, lengths=lengths)
     figure = f"{one} less {other}: " + ", ".join(
         f"{shown(each.interval)}{undecided(each.interval)} on {where} ({each.targets} targets)"
         for where, each in found.items()
@@ -60,6 +53,35 @@ def above(
     intervals = [each.interval for each in found.values()]
     reached = [i is not None and i.low > 0 and i.estimate >= least for i in intervals]
     return judged(reached, intervals, f"{figure}.")
+
+
+def differences(
+    reading: Reading,
+    one: str,
+    other: str,
+    *,
+    place: str = MAIN,
+    lists: Sequence[str] = LISTS,
+    lengths: Sequence[str] = (ALL,),
+) -> dict[str, Difference]:
+    """Give by how much a method is above another by the reward: name of the group -> difference.
+
+    Args:
+        reading: the finished parts; both methods are among them.
+        one: the first method.
+        other: the one that is taken off.
+        place: the chatbot's folder.
+        lists: where to look.
+        lengths: where to look; ``ALL`` is every length together.
+    """
+    methods = reading.of("evaluate", place)
+    return {
+        f"{listed.capitalize()}{'' if length == ALL else f' {length}'}": difference(
+            methods[one], methods[other], reading.reward, listed, length=length
+        )
+        for listed in lists
+        for length in lengths
+    }
 
 
 def by_group(reading: Reading, one: str, other: str, *, lists: Sequence[str] = LISTS) -> str:
