@@ -67,6 +67,23 @@ def test_the_null_context_leaves_a_plain_recurrent_language_model(architecture: 
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
 
 
+@torch.no_grad()
+def test_hreds_output_layer_is_told_the_context_and_vhreds_is_not() -> None:
+    for architecture, told in (("hred", True), ("vhred", False)):
+        network = tiny_network(architecture)
+        memory = network.encode(network.pad([[4, 5, EOS, 6, EOS]]))
+        inputs = [network.embedding(WORDS), memory.condition[:, None].expand(-1, 4, -1)]
+        outputs, _ = network.decoder.cells(torch.cat(inputs, dim=-1), memory.hidden)
+        features = network.decoder.project(outputs)
+        if told:
+            own = memory.condition @ network.decoder.tell.weight.T
+            assert own.abs().max() > 1e-3
+            features += own[:, None]
+        expected = features.tanh() @ network.embedding.weight.T + network.output_bias
+        logits, _ = network.decode(WORDS, memory)
+        torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+
+
 @both
 def test_at_first_padding_and_the_bias_of_the_output_are_nothing(architecture: str) -> None:
     network = tiny_network(architecture)

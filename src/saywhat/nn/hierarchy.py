@@ -125,10 +125,18 @@ class ConditionedDecoder(nn.Module):
         layers: how many.
         condition: units of the vector.
         dropout: between layers and on embeddings and features.
+        at_output: whether the output layer is told the vector too.
     """
 
     def __init__(
-        self, embedding: int, hidden: int, layers: int, *, condition: int, dropout: float
+        self,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        *,
+        condition: int,
+        dropout: float,
+        at_output: bool,
     ) -> None:
         super().__init__()
         between = dropout if layers > 1 else 0.0
@@ -139,6 +147,8 @@ class ConditionedDecoder(nn.Module):
             embedding + condition, hidden, layers, batch_first=True, dropout=between
         )
         self.project = nn.Linear(hidden, embedding)
+        # without bias, as above
+        self.tell = nn.Linear(condition, embedding, bias=False) if at_output else None
         self.dropout = nn.Dropout(dropout)
 
     def start(self, condition: Float[Tensor, "batch condition"]) -> ConditionedMemory:
@@ -163,7 +173,10 @@ class ConditionedDecoder(nn.Module):
         told = memory.condition[:, None].expand(-1, embedded.shape[1], -1)
         inputs = torch.cat([self.dropout(embedded), told], dim=-1)
         outputs, hidden = run_gru(self.cells, inputs, memory.hidden)
-        features = self.dropout(torch.tanh(self.project(outputs)))
+        features = self.project(outputs)
+        if self.tell is not None:
+            features = features + self.tell(memory.condition)[:, None]
+        features = self.dropout(torch.tanh(features))
         return features, ConditionedMemory(hidden, memory.condition)
 
 

@@ -9,6 +9,7 @@ or a draw from it. Departures from the paper, besides those of ``hred``:
    computed.
 2. The posterior reads the reply with the network that reads turns.
 3. A hidden source (context dropout) hides ``z`` too.
+4. The output layer is not told the condition: ``z`` alone makes the decoder heed it.
 """
 
 import dataclasses
@@ -134,6 +135,7 @@ class Vhred(Hierarchical):
             size.layers,
             condition=size.hidden + size.latent,
             dropout=dropout,
+            at_output=False,
         )
         self.output_bias = nn.Parameter(torch.zeros(size.vocabulary))
         initialise(self, rng)
