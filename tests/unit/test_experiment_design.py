@@ -39,7 +39,15 @@ CHANGES: dict[str, dict[str, Any]] = {
     "more-kl": {"reinforce.kl": 0.2},
     "replies-only": {"reinforce.human_share": 0.0},
     "quarter-corpus": {"pretrain.max_pairs": 10000},
+    "quarter-corpus-long": {
+        "pretrain.max_pairs": 10000, "pretrain.training.epochs": 38,
+        "pretrain.training.patience": 38,
+    },
     "judge-reward": {"reinforce.judge_as_reward": True, "similarity.name": "sentence-encoder"},
+    "judge-reward-uncut": {
+        "reinforce.judge_as_reward": True, "reinforce.reward_cut": 0.0,
+        "similarity.name": "sentence-encoder",
+    },
     "constant-reward": {"reinforce.reward": "constant"},
     "shuffled-reward": {"reinforce.reward": "shuffled"},
 }  # fmt: skip
@@ -89,7 +97,7 @@ def test_ablations_are_those_that_the_settings_name_in_their_order() -> None:
     some = ExperimentSettings(ablations=("no-kl", "baseline"))
     assert list(ablations(some)) == ["no-kl", "baseline"]
     without = ablations(ExperimentSettings(judge="none"))
-    assert ABLATIONS.keys() - without.keys() == {"judge-reward"}
+    assert ABLATIONS.keys() - without.keys() == {"judge-reward", "judge-reward-uncut"}
 
 
 def test_methods_are_those_that_the_settings_name_in_our_order() -> None:

@@ -150,10 +150,20 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
         {},
         {"max_pairs": 10000},
     ),
+    "quarter-corpus-long": Ablation(
+        "pre-trained on a quarter of the pairs for as many updates as the baseline, 38 epochs",
+        {},
+        {"max_pairs": 10000, "training": {"epochs": 38, "patience": 38}},
+    ),
     "judge-reward": Ablation(
         "the judge as the reward, cut where the other reward is though its scores are lower; it "
         "judges the others, not this one",
         {"judge_as_reward": True},
+        reward="sentence-encoder",
+    ),
+    "judge-reward-uncut": Ablation(
+        "the judge as the reward, none of it cut; it judges the others, not this one",
+        {"judge_as_reward": True, "reward_cut": 0.0},
         reward="sentence-encoder",
     ),
     "constant-reward": Ablation("negative control: every reward 1", {"reward": "constant"}),
@@ -179,7 +189,8 @@ def ablated(settings: TrainSettings, change: Ablation, *, steps: int) -> TrainSe
     """Give the training settings with an ablation's change, at the ablations' scale."""
     plain = settings.model_dump()
     plain["reinforce"] |= {"steps": steps, **(change.reinforce or {})}
-    plain["pretrain"] |= change.pretrain
+    training = plain["pretrain"]["training"] | change.pretrain.get("training", {})
+    plain["pretrain"] |= {**change.pretrain, "training": training}
     plain["similarity"] |= {"name": change.reward} if change.reward else {}
     return TrainSettings.model_validate(plain)
 
