@@ -251,7 +251,8 @@ def _search(
     findings = []
     for target in parts.targets:
         reason = parts.reasons.get(target.text, "")
-        if not reason and target.text not in done:
+        # without a query no block is written, and a run that is opened again does not know of it
+        if not reason and stopped is not None and target.text not in done:
             reason = f"not asked: {stopped}"
         found = finding(target, done.get(target.text, []), threshold=threshold, reason=reason)
         findings.append(found)

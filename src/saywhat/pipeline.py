@@ -14,14 +14,15 @@ before it wrote in the work folder, goes on from its own checkpoint, and can be 
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, final
 
 from saywhat.config import Section, TrainSettings
-from saywhat.corpora import conversations as sources
 from saywhat.corpora import targets as lists
 from saywhat.corpora.conversations import Conversation
-from saywhat.corpora.files import read_conversations, read_pairs, write_pairs
+from saywhat.corpora.files import read_pairs, write_pairs
+from saywhat.corpora.load import described, load_conversations, path_of
 from saywhat.corpora.pairs import held_out_pairs, posts
 from saywhat.corpora.splits import split
 from saywhat.errors import CheckpointError, CorpusError, InconclusiveError, SetupError
@@ -34,6 +35,7 @@ from saywhat.records import Pair, Target, read_jsonl, write_jsonl
 from saywhat.registry import JUDGES, open_chatbot
 from saywhat.rng import fraction
 from saywhat.runs import provenance
+from saywhat.runs.files import file_hash
 from saywhat.text.normalise import normalise, word_count
 from saywhat.text.vectors import check_vectors
 from saywhat.training import collect as collecting
@@ -59,6 +61,7 @@ class Reports:
         sent: queries that left for the chatbot, batch by batch.
         supervised: each batch and epoch of pre-training.
         reinforce: each step of REINFORCE.
+        targets: targets tried, and of how many, where an experiment evaluates.
     """
 
     stage: Callable[[str], None] = lambda _: None
@@ -66,11 +69,7 @@ class Reports:
     sent: Callable[[int], None] = lambda _: None
     supervised: Callable[[Progress], None] = lambda _: None
     reinforce: Callable[[StepMetrics], None] = lambda _: None
-
-
-def load_conversations(corpus: str) -> Iterable[Conversation]:
-    """Read the corpus that a setting names: ``chitchat`` or a path."""
-    return sources.chitchat() if corpus == "chitchat" else read_conversations(Path(corpus))
+    targets: Callable[[int, int], None] = lambda _, __: None
 
 
 @final
@@ -139,9 +138,15 @@ class Training:
             chatbot = self._chatbot(ledger, "reference")
             utterances = self._posts(parts["posts"], self.settings.collect.posts)
             if not utterances:
+                read = described(self.settings.corpus, list(chain.from_iterable(parts.values())))
                 raise CorpusError(
-                    f"The corpus {self.settings.corpus} gives no post to ask "
-                    f"({sum(map(len, parts.values())):,} conversations); give more of them."
+                    f"The corpus {self.settings.corpus} gives no post to ask ({read}); give more "
+                    "conversations, or correct the form."
+                )
+            if len(utterances) < (wanted := self.settings.collect.posts):
+                self._reports.stage(
+                    f"The corpus has {len(utterances):,} distinct posts of the {wanted:,} wanted; "
+                    "all are asked"
                 )
             write_json(origin, self.folder / ORIGIN)
             self._reports.stage(f"Asking {chatbot.name} {len(utterances):,} posts")
@@ -164,11 +169,14 @@ class Training:
         names = {"corpus", "seed", "lists", "collect"}
         chatbot = self._made().fingerprint
         wanted = {"chatbot": chatbot, **self.settings.model_dump(mode="json", include=names)}
+        if (file := path_of(self.settings.corpus)) is not None and file.is_file():
+            wanted["corpus file"] = file_hash(file)
         path = self.folder / ORIGIN
         if not path.exists():
             return wanted
         found = read_json(path, what="a description of a reference corpus")
-        different = sorted(key for key in wanted if found.get(key) != wanted[key])
+        noted = wanted.keys() - ({"corpus file"} - found.keys())  # older folders do not have it
+        different = sorted(key for key in noted if found.get(key) != wanted[key])
         if different:
             raise SetupError(
                 f"{self.folder} holds a reference corpus made with another {', '.join(different)}; "
@@ -197,14 +205,14 @@ class Training:
             per_length=settings.per_length,
             seed=seed,
             without=usual,
-            short=tell,
+            short=lambda text: tell(f"Test: {text}"),
         )
         validation = lists.pick_lists(
             [*generated_valid, *real_valid],
             per_length=valid_count,
             seed=seed,
             without=[*test, *usual],
-            short=tell,
+            short=lambda text: tell(f"Validation: {text}"),
         )
         kept = lists.hold_out(pairs, [*test, *validation])
         known = lists.mark_seen(generated, kept, name="generated-seen")
@@ -216,17 +224,10 @@ class Training:
 
         Raises:
             SetupError: every reply is longer than a target may be.
+            InconclusiveError: the chatbot says nearly the same whatever it is asked.
         """
-        limit = self.settings.reinforce.max_target_words
         pairs = read_pairs(self._need(_REFERENCE, "collect"))
-        words = [count for pair in pairs if (count := word_count(pair.reply))]
-        if not words or min(words) > limit:
-            shortest = f"; the shortest has {min(words)}" if words else ""
-            raise SetupError(
-                f"None of the {len(pairs):,} replies of the reference corpus has 1 to {limit} "
-                f"words, so REINFORCE would have no target{shortest}. Set "
-                "reinforce.max_target_words higher, or have the chatbot reply more shortly."
-            )
+        collecting.check_replies(pairs, max_words=self.settings.reinforce.max_target_words)
 
     def pretrain(self) -> Seq2SeqGenerator:
         """Pre-train the generator on the reference corpus."""

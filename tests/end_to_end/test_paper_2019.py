@@ -130,6 +130,13 @@ def test_it_runs_to_the_end_on_what_a_user_brings(saywhat: CommandLine) -> None:
             "glove.840B.300d.txt",
             "--set chatbot_training.embeddings=null",
         ),
+        ("experiment paper-2019 --out new", "glove.840B", "--set chatbot_training.embeddings=null"),
+        ("experiment paper-2019 --out new", "conversations.jsonl", "5 things"),
+        (
+            f"experiment paper-2019 --out new --dry-run {WITHOUT_GOOGLE}",
+            "conversations.jsonl",
+            "2 things are missing or wrong",
+        ),
         (
             "train --preset paper-2019 --chatbot known:echo --out new",
             "GoogleNews",
@@ -147,7 +154,8 @@ def test_without_the_papers_files_it_says_which_before_anything_is_asked(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, err = saywhat(*command.split())
-    assert (code, out) == (2, "")
+    assert code == 2
+    assert bool(out) == ("--dry-run" in command), "what is to be done is listed all the same"
     assert name in err
     assert remedy in err
     assert not list(tmp_path.rglob("*.sqlite"))
@@ -158,7 +166,10 @@ def test_the_papers_own_chatbot_needs_no_embeddings(
     saywhat: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = f"{WITHOUT_GOOGLE} --set experiment.chatbot=parlai:no/model"
+    given = (
+        f"{WITHOUT_GOOGLE} --set experiment.chatbot=parlai:no/model "
+        "--set experiment.corpus=chitchat"
+    )
     code, _, err = saywhat("experiment", "paper-2019", "--out", "new", *given.split())
     assert code == 2
     assert "no/model" in err

@@ -180,8 +180,8 @@ def test_conversations_are_read(
     pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[packed]
     path = tmp_path / (name + packed)
     path.write_bytes(pack(data))
-    keys = [(key.replace(name, name + packed), turns) for key, turns in TALKS[name]]
-    assert [(c.key, c.turns) for c in read_conversations(path)] == keys
+    # packed or not, a conversation has the same key and so is in the same part
+    assert [(c.key, c.turns) for c in read_conversations(path)] == TALKS[name]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +210,16 @@ def test_what_is_not_utf8_is_named(tmp_path: Path, name: str) -> None:
     lines = b'["a", "b"]\n["caf\xe9", "b"]\n'
     path.write_bytes(lines.replace(b", ", b"\t") if name == "x.tsv" else lines)
     with pytest.raises(CorpusError, match="line 2: not UTF-8"):
+        list(read_conversations(path))
+
+
+@pytest.mark.parametrize("name", ["talks.csv", "talks.json.gz", "TALKS.CSV", "talks.zip"])
+def test_what_is_no_form_of_conversations_is_not_read_as_plain_text(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("query,reply\nhi,hello\n")
+    with pytest.raises(CorpusError, match=r"not read from \.\w+ files.*\.jsonl: one conversation"):
         list(read_conversations(path))
 
 

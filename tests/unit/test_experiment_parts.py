@@ -221,3 +221,12 @@ def test_a_killed_part_leaves_nothing_half_written_and_is_done_again(
     assert parts.do("a/part", {}, lambda: {"by": "another"}) == {"by": "another"}
     assert [file.name for file in (tmp_path / "a").iterdir()] == ["part.json"]
     assert json.loads((tmp_path / "a" / "part.json").read_text())["outcome"] == {"by": "another"}
+
+
+def test_a_place_where_no_parts_can_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    parts = Parts(tmp_path / "file" / "parts")
+    assert parts.outcome("a/part") is None
+    assert not parts.is_taken("a/part")
+    with pytest.raises(SetupError, match=r"Cannot keep parts in .*: Not a directory\. Choose"):
+        parts.do("a/part", {}, never)

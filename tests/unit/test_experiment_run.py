@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from saywhat.errors import SetupError
+from saywhat.errors import InconclusiveError, SetupError
 from saywhat.experiment.parts import Parts
 from saywhat.experiment.run import Experiment, alike
 from saywhat.experiment.step import Step
@@ -207,6 +207,37 @@ def test_a_part_that_fails_is_not_finished_and_those_before_it_are(plan: Plan) -
     assert plan.parts.names() == ["chatbot/x", "collect/x"]
     plan.before = lambda _: None
     assert plan.run() == ["train/x", "judge/x", "judge/y"]
+
+
+def test_a_part_of_which_nothing_comes_does_not_keep_the_others_from_being_done(
+    plan: Plan,
+) -> None:
+    def fail(name: str) -> None:
+        if name == "collect/x":
+            raise InconclusiveError("it says one thing")
+
+    plan.before = fail
+    with pytest.raises(
+        InconclusiveError, match=r"parts.*needs them\. collect/x: it says one thing"
+    ):
+        plan.run()
+    assert plan.parts.names() == ["chatbot/x", "judge/y"]
+    assert plan.said.count("collect/x") == 1, "it is tried once, whatever needs it"
+    plan.before = lambda _: None
+    assert plan.run() == ["collect/x", "train/x", "judge/x"]
+
+
+def test_a_lost_product_of_which_nothing_comes_is_not_tried_for_ever(plan: Plan) -> None:
+    def fail(name: str) -> None:
+        if name == "train/x":
+            raise InconclusiveError("it says one thing")
+
+    plan.run("train/*")
+    plan.lose("train/x")
+    plan.before = fail
+    with pytest.raises(InconclusiveError, match="train/x: it says one thing"):
+        plan.run()
+    assert plan.done == ["judge/y"]
 
 
 def test_what_another_process_works_on_is_left_to_it(tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saywhat.cli.flags import Argument, Call, Given
+from saywhat.cli.progress import Progress
+from saywhat.cli.train import TrainingTalk
+from saywhat.errors import SetupError
 
 if TYPE_CHECKING:
     from saywhat.experiment.parts import Parts
@@ -31,27 +34,31 @@ def experiment(call: Call) -> None:
     settings = Settings(made.experiment, made.audit, made.train, made.chatbot_training)
     out = Path(call.text("out") or f"runs/experiment-{call.argument}")
     parts = Parts(Path(call.text("parts") or out / "parts"))
-    running = Experiment(
-        Steps(settings, out / "work", tell=call.output.talk), parts, tell=call.output.talk
-    )
+    work = (out / "work").resolve()  # run folders remember paths: --out may be spelled otherwise
     only = call.text("only") or "*"
-    running.check()  # parts of another experiment are not listed as this one's, nor its page
     if "dry-run" in call.switches:
-        _list(call, running.names(only), parts)
+        planned = Experiment(Steps(settings, work), parts)
+        planned.check()  # parts of another experiment are not listed as this one's
+        _list(call, planned.names(only), parts)
+        planned.check_needed(only)
         return
-    try:
-        running.run(only)
-    finally:
-        results = document(
-            parts,
-            running.names(),
-            preset=call.argument,
-            seeds=settings.experiment.seeds,
-            chatbot=settings.experiment.chatbot,
-            changes=changes(made, call.argument),
-        )
-        if results["parts"]["finished"]:  # of an interrupted experiment there is a page too
-            _write(results, out)
+    with Progress(call.output) as progress:
+        told = TrainingTalk(call.output, progress, steps=settings.train.reinforce.steps)
+        running = Experiment(Steps(settings, work, reports=told.reports()), parts, tell=told.stage)
+        running.check()  # before its page takes the place of another experiment's
+        try:
+            running.run(only)
+        finally:
+            results = document(
+                parts,
+                running.names(),
+                preset=call.argument,
+                seeds=settings.experiment.seeds,
+                chatbot=settings.experiment.chatbot,
+                changes=changes(made, call.argument),
+            )
+            if results["parts"]["finished"]:  # of an interrupted experiment there is a page too
+                _write(results, out)
     if call.output.as_json:
         call.output.document(results)
         return
@@ -67,7 +74,12 @@ def _write(results: dict[str, Any], out: Path) -> None:
     from saywhat.experiment.results.document import write
     from saywhat.runs.files import write_atomically
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"Cannot make the folder {out}: {error.strerror}. Choose another --out."
+        ) from error
     write(results, out / "results.json")
     write_atomically(out / "page.html", html(results).encode())
     write_atomically(out / "page.md", markdown(results).encode())

@@ -10,6 +10,7 @@ from saywhat.cli.progress import Progress, SendingRate
 from saywhat.errors import SetupError
 
 if TYPE_CHECKING:
+    from saywhat.pipeline import Reports
     from saywhat.training.metrics import StepMetrics
     from saywhat.training.supervised import Progress as Epochs
 
@@ -58,6 +59,19 @@ class TrainingTalk:
         self._output, self._progress, self._steps = output, progress, steps
         self._rate, self._loss = SendingRate(), float("nan")
 
+    def reports(self) -> "Reports":
+        """Give it as the pipeline takes it."""
+        from saywhat.pipeline import Reports
+
+        return Reports(
+            stage=self.stage,
+            asked=self.asked,
+            sent=self.sent,
+            supervised=self.supervised,
+            reinforce=self.reinforce,
+            targets=self.targets,
+        )
+
     def stage(self, text: str) -> None:
         """Say which stage begins."""
         self._output.talk(text)
@@ -70,6 +84,10 @@ class TrainingTalk:
     def asked(self, done: int, total: int) -> None:
         """Show how many posts are asked."""
         self._progress.show("Asking", done, total, f"{done:,} of {total:,} · {self._rate}")
+
+    def targets(self, done: int, total: int) -> None:
+        """Show how many targets are tried."""
+        self._progress.show("Targets", done, total, f"{done:,} of {total:,} · {self._rate}")
 
     def supervised(self, at: "Epochs") -> None:
         """Show a batch; say the end of an epoch."""
@@ -98,20 +116,13 @@ class TrainingTalk:
 
 def _run_stage(call: Call, stage: str) -> None:
     from saywhat.cli.settings import settings_of
-    from saywhat.pipeline import Reports, Training
+    from saywhat.pipeline import Training
 
     settings = settings_of(call, "train").train
     folder = out_folder(call)
     with Progress(call.output) as progress:
         told = TrainingTalk(call.output, progress, steps=settings.reinforce.steps)
-        reports = Reports(
-            stage=told.stage,
-            asked=told.asked,
-            sent=told.sent,
-            supervised=told.supervised,
-            reinforce=told.reinforce,
-        )
-        with Training(settings, folder, reports) as training:
+        with Training(settings, folder, told.reports()) as training:
             getattr(training, stage)()
     made = _made(folder)
     if call.output.as_json:

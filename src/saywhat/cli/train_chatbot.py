@@ -8,7 +8,7 @@ from saywhat.cli.train import TrainingTalk, out_folder
 def train_chatbot(call: Call) -> None:
     """Train a chatbot of the built-in kind."""
     from saywhat.cli.settings import settings_of
-    from saywhat.pipeline import load_conversations
+    from saywhat.corpora.load import load_conversations
     from saywhat.pipeline import train_chatbot as run
 
     settings = settings_of(call, "chatbot_training", flag_section="train")

@@ -17,6 +17,15 @@ from saywhat.errors import CorpusError
 from saywhat.records import Pair, from_json, to_json
 
 _OPENERS: Final[dict[str, Callable[..., Any]]] = {".gz": gzip.open, ".xz": lzma.open}
+_FORMS: Final = {
+    ".jsonl": "one conversation a line, as JSON",
+    ".tsv": "query<TAB>reply, each line a conversation",
+    ".parlai.txt": "ParlAI format",
+    "": "plain text, one turn a line and a blank line between conversations",
+}
+"""By the end of a name, the first that fits."""
+_OTHERS: Final = (".csv", ".json", ".ndjson", ".parquet", ".xlsx", ".zip", ".bz2", ".zst")
+"""Ends of names of which plain text would be a misreading."""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -76,15 +85,39 @@ def read_conversations(path: Path) -> Iterator[Conversation]:
     Raises:
         CorpusError: the file cannot be used (the message names the line).
     """
+    check_conversations(path)
+    readers = {".jsonl": _jsonl, ".tsv": _tabs, ".parlai.txt": _parlai, "": _plain}
+    yield from readers[_suffix(path)](path)
+
+
+def check_conversations(path: Path) -> None:
+    """See that a file is there, under a name by which it can be read.
+
+    Raises:
+        CorpusError: it is not.
+    """
     name = _plain_name(path)
-    if name.endswith(".jsonl"):
-        yield from _jsonl(path)
-    elif name.endswith(".tsv"):
-        yield from _tabs(path)
-    elif name.endswith(".parlai.txt"):
-        yield from _parlai(path)
-    else:
-        yield from _plain(path)
+    if other := next((end for end in _OTHERS if name.lower().endswith(end)), ""):
+        forms = "; ".join(f"{end or 'any other'}: {form}" for end, form in _FORMS.items())
+        raise CorpusError(
+            f"{path}: conversations are not read from {other} files. Convert it to one of these "
+            f"forms, told apart by the end of the name ({forms})."
+        )
+    _open(path, "rt", encoding="utf-8-sig", errors="strict").close()
+
+
+def form_of(path: Path) -> str:
+    """Say how a file of conversations is read.
+
+    Example:
+        >>> form_of(Path("talks.tsv.gz"))
+        'query<TAB>reply, each line a conversation'
+    """
+    return _FORMS[_suffix(path)]
+
+
+def _suffix(path: Path) -> str:
+    return next(end for end in _FORMS if _plain_name(path).endswith(end))
 
 
 def _open(path: Path, mode: str, *, encoding: str, errors: str) -> TextIOWrapper:
@@ -129,7 +162,7 @@ def _tabs(path: Path) -> Iterator[Conversation]:
             pair = _tab_pair(line)
         except CorpusError as error:
             raise CorpusError(f"{path}, line {number}: {error}") from error
-        yield _conversation(f"{path.name}:{number}", [[pair.query], [pair.reply]])
+        yield _conversation(f"{_plain_name(path)}:{number}", [[pair.query], [pair.reply]])
 
 
 def _jsonl(path: Path) -> Iterator[Conversation]:
@@ -149,7 +182,7 @@ def _jsonl(path: Path) -> Iterator[Conversation]:
         messages = [[turn] if isinstance(turn, str) else turn for turn in turns]
         if not all(isinstance(m, str) for turn in messages for m in turn):
             raise CorpusError(f"{where}: each turn is a text or a list of texts.")
-        yield _conversation(str(key or f"{path.name}:{number}"), messages)
+        yield _conversation(str(key or f"{_plain_name(path)}:{number}"), messages)
 
 
 def _plain(path: Path) -> Iterator[Conversation]:
@@ -157,13 +190,13 @@ def _plain(path: Path) -> Iterator[Conversation]:
     first = previous = 0
     for number, line in read_lines(path):
         if turns and number > previous + 1:
-            yield _conversation(f"{path.name}:{first}", turns)
+            yield _conversation(f"{_plain_name(path)}:{first}", turns)
             turns = []
         first = first if turns else number
         turns.append([line])
         previous = number
     if turns:
-        yield _conversation(f"{path.name}:{first}", turns)
+        yield _conversation(f"{_plain_name(path)}:{first}", turns)
 
 
 def _parlai(path: Path) -> Iterator[Conversation]:
@@ -179,10 +212,10 @@ def _parlai(path: Path) -> Iterator[Conversation]:
         first = first if turns else number
         turns += [[text.replace("\\n", " ")], [label.split("|")[0].replace("\\n", " ")]]
         if fields.get("episode_done", "").strip().lower() == "true":
-            yield _conversation(f"{path.name}:{first}", turns)
+            yield _conversation(f"{_plain_name(path)}:{first}", turns)
             turns = []
     if turns:
-        yield _conversation(f"{path.name}:{first}", turns)
+        yield _conversation(f"{_plain_name(path)}:{first}", turns)
 
 
 def _conversation(key: str, turns: list[list[str]]) -> Conversation:

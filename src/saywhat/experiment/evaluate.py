@@ -27,6 +27,7 @@ from saywhat.similarity.null import NullScores
 FINDINGS: Final = "findings.jsonl"
 """Of a run folder: one a target."""
 _EXAMPLES: Final = 4  # of each list and length
+_SILENT: Final = AuditReports(page=False)
 
 
 @final
@@ -55,6 +56,7 @@ def evaluate(
     *,
     label: str,
     folder: Path,
+    reports: AuditReports = _SILENT,
 ) -> dict[str, Any]:
     """Run a method over a target list and score what came.
 
@@ -65,6 +67,7 @@ def evaluate(
         scales: the measures.
         label: the chatbot's name in the rows.
         folder: the run folder; an unfinished run in it goes on.
+        reports: who is told of the audit's progress.
 
     Returns:
         ``rows`` (as in ``benchmarks/results``, with seconds and training queries 0), ``scores``
@@ -83,12 +86,9 @@ def evaluate(
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_jsonl([], folder / FINDINGS)
         return _nothing(targets, scales)
-    result = audit(settings, out=folder, reports=AuditReports(page=False))
+    result = audit(settings, out=folder, reports=reports)
     if result.summary["status"] != "complete":
-        raise InconclusiveError(
-            f"A limit ended {method.name} before it had tried every target (see {folder}); run the "
-            "same command again with higher --set audit.limits."
-        )
+        raise _ended(method, folder)
     attempts = attempts_by_target(folder)
     threshold = settings.similarity.threshold
     found: dict[str, list[Finding]] = {}
@@ -129,6 +129,13 @@ def evaluate(
         "examples": examples(chosen),
         "counts": result.summary["queries"],
     }
+
+
+def _ended(method: Method, folder: Path) -> InconclusiveError:
+    return InconclusiveError(
+        f"A limit ended {method.name} before it had tried every target (see {folder}); run the "
+        "same command again with higher --set audit.limits."
+    )
 
 
 def _nothing(targets: Sequence[Target], scales: Scales) -> dict[str, Any]:

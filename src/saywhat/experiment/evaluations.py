@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
+from saywhat.audit import AuditReports
 from saywhat.config import (
     AuditSettings,
     ChatbotSettings,
@@ -23,6 +24,7 @@ from saywhat.experiment.sources import renew
 from saywhat.experiment.stages import Place
 from saywhat.interfaces import Similarity
 from saywhat.nn.checkpoint import WEIGHTS
+from saywhat.pipeline import Reports
 from saywhat.records import Target, write_jsonl
 from saywhat.registry import ASSETS
 from saywhat.similarity.make import make_similarity
@@ -46,10 +48,11 @@ class Evaluations:
 
     Args:
         settings: of the experiment.
+        reports: who is told of progress.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, reports: Reports | None = None) -> None:
+        self._settings, self._reports = settings, reports or Reports()
         self._scales: dict[tuple[str, str, str], Scales] = {}
 
     def evaluate(
@@ -100,7 +103,14 @@ class Evaluations:
         sources = [file, Path(plain["reference"]), *weights]
         renew([folder], sources, folder.with_name(f"{folder.name}.sources.json"))
         scales = self.scales_of(place, listed, targets, made.similarity)
-        return evaluate(method, made, targets, scales, label=place.label, folder=folder)
+        reports = AuditReports(
+            sent=self._reports.sent,
+            target=lambda _, done, total: self._reports.targets(done, total),
+            page=False,
+        )
+        return evaluate(
+            method, made, targets, scales, label=place.label, folder=folder, reports=reports
+        )
 
     def targets(self, place: Place, name: str, per_group: int | None) -> list[Target]:
         """Give the held-out targets of a chatbot's list, the first of each group."""

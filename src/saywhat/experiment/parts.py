@@ -67,7 +67,7 @@ class Parts:
         path = self._path(name)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the latter is said when a part begins
             return None
         except (OSError, ValueError) as error:
             raise SetupError(
@@ -86,7 +86,7 @@ class Parts:
         """Whether another process works on a part at this moment."""
         try:
             descriptor = os.open(self._lock(name), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,10 +153,20 @@ class Parts:
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        """Wait until no other process works on a part, and keep others away from it."""
+        """Wait until no other process works on a part, and keep others away from it.
+
+        Raises:
+            SetupError: the folder of the parts cannot be made or written to.
+        """
         lock = self._lock(name)
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SetupError(
+                f"Cannot keep parts in {self.folder}: {error.strerror}. Choose another --out or "
+                "--parts."
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

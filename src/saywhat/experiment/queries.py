@@ -5,11 +5,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, final
 
+from saywhat.corpora.load import load_conversations
 from saywhat.corpora.pairs import held_out_pairs, posts
 from saywhat.corpora.splits import split
 from saywhat.evaluation.copying import copy_rates
 from saywhat.evaluation.fluency import Fluency, TrigramModel, shuffle_auc
-from saywhat.pipeline import load_conversations
 from saywhat.records import Pair
 
 

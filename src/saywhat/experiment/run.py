@@ -4,11 +4,12 @@ What is heavy (models, run folders) is not in the parts; where a later part need
 it is made again. Processes that run the same experiment take different parts as far as they can.
 """
 
+import contextlib
 import fnmatch
 from collections.abc import Callable, Iterator
 from typing import Any, Final, final
 
-from saywhat.errors import SetupError
+from saywhat.errors import InconclusiveError, SetupError
 from saywhat.experiment.parts import Parts, plain
 from saywhat.experiment.step import Step
 from saywhat.experiment.steps import Steps
@@ -32,6 +33,7 @@ class Experiment:
     ) -> None:
         self._steps = {step.name: step for step in steps.all()}
         self._parts, self._tell, self._check_needed = parts, tell, steps.check
+        self._failed: dict[str, InconclusiveError] = {}
 
     def names(self, only: str = "*") -> list[str]:
         """Name the parts that fit a pattern and what they need, in the order of being done.
@@ -51,19 +53,36 @@ class Experiment:
     def run(self, only: str = "*") -> None:
         """Do every part whose name fits a pattern and that is not finished, and what it needs.
 
+        A part of which nothing can come does not keep the others from being done.
+
         Raises:
             SetupError: no part has such a name, a finished one was made with other settings or
                 from a part that is not finished any more, or a file that one needs is missing.
+            InconclusiveError: at the end, if nothing could come of some parts.
         """
         wanted = self._fitting(only)
         self.check()
-        if any(self._parts.outcome(name) is None for name in wanted):
-            self._check_needed()
-        while wanted := [name for name in wanted if self._parts.outcome(name) is None]:
+        self.check_needed(only)
+        while wanted := [name for name in wanted if self._is_open(name)]:
             free = (
                 name for name in wanted if not any(map(self._parts.is_taken, self._to_do(name)))
             )
-            self._do(self._steps[next(free, wanted[0])])
+            with contextlib.suppress(InconclusiveError):
+                self._do(self._steps[next(free, wanted[0])])
+        if self._failed:
+            reasons = " ".join(f"{name}: {error}" for name, error in self._failed.items())
+            raise InconclusiveError(
+                f"Nothing came of some parts, nor of what needs them. {reasons}"
+            )
+
+    def check_needed(self, only: str = "*") -> None:
+        """See that everything is there that the parts need that are still to be done.
+
+        Raises:
+            SetupError: it is not, or no part has such a name.
+        """
+        if any(self._parts.outcome(name) is None for name in self._fitting(only)):
+            self._check_needed()
 
     def check(self) -> None:
         """See that what is finished belongs to this experiment, and together.
@@ -85,6 +104,23 @@ class Experiment:
                 f"back, or remove what was made from them in {self._parts.folder} to do it all "
                 f"again: {', '.join(stale)}."
             )
+
+    def _is_open(self, name: str) -> bool:
+        """Whether a part is to be done, and can be for all that is known."""
+        failed = set(self._failed)
+        if self._parts.outcome(name) is not None or name in failed:
+            return False
+        return not self._rests_on(name, failed)
+
+    @contextlib.contextmanager
+    def _making(self, name: str) -> Iterator[None]:
+        """Note of which part nothing came."""
+        try:
+            yield
+        except InconclusiveError as error:
+            self._failed[name] = error
+            self._tell(f"Nothing came of {name}: {error}")
+            raise
 
     def _fitting(self, only: str) -> list[str]:
         fitting = [name for name in self._steps if fnmatch.fnmatchcase(name, only)]
@@ -110,7 +146,8 @@ class Experiment:
             elif self._is_gone(name):
                 self._do_again(self._steps[name])
         self._tell(step.name)
-        self._parts.do(step.name, step.settings, step.make)
+        with self._making(step.name):
+            self._parts.do(step.name, step.settings, step.make)
 
     def _is_gone(self, name: str) -> bool:
         product = self._steps[name].product
@@ -123,7 +160,9 @@ class Experiment:
         with self._parts.alone(step.name):
             if self._is_gone(step.name):
                 self._tell(f"{step.name}: finished, but its files are gone; making them again")
-                self._compare(step.name, step.make())
+                with self._making(step.name):
+                    outcome = step.make()
+                self._compare(step.name, outcome)
 
     def _compare(self, name: str, outcome: dict[str, Any]) -> None:
         before = self._parts.outcome(name) or {}

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, final
@@ -12,13 +12,14 @@ import torch
 
 from saywhat.config import ChatbotSettings, DecodingSettings, TrainSettings
 from saywhat.corpora.files import read_pairs
+from saywhat.corpora.load import load_conversations
 from saywhat.corpora.targets import read_targets
 from saywhat.errors import SetupError
 from saywhat.experiment.sources import renew, set_aside
 from saywhat.ledger import Ledger
 from saywhat.nn.chatbot_checkpoint import load_chatbot
 from saywhat.nn.checkpoint import DESCRIPTION, WEIGHTS, read_json, save_model
-from saywhat.pipeline import Reports, Training, load_conversations, train_chatbot
+from saywhat.pipeline import Reports, Training, train_chatbot
 from saywhat.records import Pair, Target
 from saywhat.registry import ASSETS
 from saywhat.runs.files import file_hash, write_atomically
@@ -62,11 +63,12 @@ class Place:
 
 
 def make_chatbot(
-    settings: ChatbotSettings, corpus: str, folder: Path, *, seed: int, tell: Callable[[str], None]
+    settings: ChatbotSettings, corpus: str, folder: Path, *, seed: int, reports: Reports
 ) -> dict[str, Any]:
     """Train a chatbot; give its size and validation perplexities."""
-    tell("Training the chatbot")
-    model = train_chatbot(settings, load_conversations(corpus), seed=seed, folder=folder)
+    reports.stage("Training the chatbot")
+    conversations, report = load_conversations(corpus), reports.supervised
+    model = train_chatbot(settings, conversations, seed=seed, folder=folder, report=report)
     return _chatbot_card(model)
 
 
@@ -113,17 +115,17 @@ def _chatbot_card(model: Path) -> dict[str, Any]:
 
 @contextmanager
 def training(
-    settings: TrainSettings, place: Place, folder: Path, tell: Callable[[str], None]
+    settings: TrainSettings, place: Place, folder: Path, reports: Reports
 ) -> Iterator[Training]:
     """Open a work folder for stages."""
     of_this = settings.model_copy(update={"chatbot": place.spec})
-    with Training(of_this, folder, Reports(stage=tell)) as opened:
+    with Training(of_this, folder, reports) as opened:
         yield opened
 
 
-def collect(settings: TrainSettings, place: Place, tell: Callable[[str], None]) -> dict[str, Any]:
+def collect(settings: TrainSettings, place: Place, reports: Reports) -> dict[str, Any]:
     """Ask for the reference corpus and the lists; give their sizes and what they cost."""
-    with training(settings, place, place.corpus, tell) as stages:
+    with training(settings, place, place.corpus, reports) as stages:
         pairs = stages.collect()
     lists: dict[str, dict[str, int]] = {}
     for name in ("test", "validation"):
@@ -141,11 +143,11 @@ def collect(settings: TrainSettings, place: Place, tell: Callable[[str], None]) 
 
 
 def pretrain(
-    settings: TrainSettings, place: Place, folder: Path, tell: Callable[[str], None]
+    settings: TrainSettings, place: Place, folder: Path, reports: Reports
 ) -> dict[str, Any]:
     """Pre-train a generator; give its validation perplexities."""
     share(place.corpus, folder)
-    with training(settings, place, folder, tell) as stages:
+    with training(settings, place, folder, reports) as stages:
         stages.check_targets()
         generator = stages.pretrain()
     description = read_json(folder / "pretrained" / DESCRIPTION, what="a generator")
@@ -157,7 +159,7 @@ def pretrain(
 
 
 def reinforce(
-    settings: TrainSettings, place: Place, folder: Path, tell: Callable[[str], None]
+    settings: TrainSettings, place: Place, folder: Path, reports: Reports
 ) -> dict[str, Any]:
     """Train a generator by REINFORCE; give its learning curve and what it cost."""
     if share(place.corpus, folder):
@@ -168,7 +170,7 @@ def reinforce(
         )
     made = [folder / "reinforce", folder / "generator"]
     renew(made, [folder / "pretrained" / WEIGHTS], folder / "reinforce.sources.json")
-    with training(settings, place, folder, tell) as stages:
+    with training(settings, place, folder, reports) as stages:
         stages.reinforce()
     description = read_json(folder / "generator" / DESCRIPTION, what="a generator")
     return {

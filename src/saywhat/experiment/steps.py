@@ -8,16 +8,17 @@
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
 from saywhat.config import AuditSettings, ChatbotSettings, TrainSettings
+from saywhat.corpora.load import load_conversations
 from saywhat.corpora.pairs import posts
 from saywhat.corpora.splits import split
 from saywhat.experiment import extras, stages
 from saywhat.experiment.binding import plain, searched_with
-from saywhat.experiment.checks import check_needed, check_same_chatbot
+from saywhat.experiment.checks import check_needed, check_same_chatbot, check_same_corpus
 from saywhat.experiment.design import (
     ABLATED,
     GUIDED,
@@ -40,7 +41,7 @@ from saywhat.experiment.stages import Place
 from saywhat.experiment.step import Step
 from saywhat.nn.checkpoint import DESCRIPTION
 from saywhat.nn.make import MULTI_TURN
-from saywhat.pipeline import load_conversations
+from saywhat.pipeline import Reports
 from saywhat.records import Finding, read_jsonl
 
 
@@ -51,7 +52,7 @@ class Steps:
     Args:
         settings: all of it.
         work: where models and run folders go; heavy, and made anew if it is lost.
-        tell: is told what begins.
+        reports: who is told of the progress of long stages.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class Steps:
         settings: Settings,
         work: Path,
         *,
-        tell: Callable[[str], None] = lambda _: None,
+        reports: Reports | None = None,
     ) -> None:
-        self._settings, self._work, self._tell = settings, work, tell
-        self._evaluations = Evaluations(settings)
+        self._settings, self._work, self._reports = settings, work, reports or Reports()
+        self._evaluations = Evaluations(settings, self._reports)
 
     # ---------------------------------------------------------------- the list of parts
 
@@ -99,6 +100,7 @@ class Steps:
         """
         main = self._place("main", self._settings.experiment.chatbot)
         check_needed(self._settings)
+        check_same_corpus(main, self._settings)
         if not self._made_here(main):
             check_same_chatbot(main, self._settings.train)
 
@@ -141,7 +143,7 @@ class Steps:
             f"chatbot/{name}",
             {"chatbot_training": plain(settings), "corpus": experiment.corpus, "seed": seed},
             lambda: stages.make_chatbot(
-                settings, experiment.corpus, folder, seed=seed, tell=self._tell
+                settings, experiment.corpus, folder, seed=seed, reports=self._reports
             ),
             product=folder / "model" / DESCRIPTION,
         )
@@ -154,7 +156,7 @@ class Steps:
         yield Step(
             f"collect/{name}",
             {**plain(seeded, "corpus", "seed", "lists", "collect"), **self._not_built_in(place)},
-            lambda: stages.collect(seeded, place, self._tell),
+            lambda: stages.collect(seeded, place, self._reports),
             self._made_here(place),
             place.corpus / "reference.jsonl.xz",
         )
@@ -170,14 +172,14 @@ class Steps:
         yield Step(
             f"pretrain/{name}/seed-{seed}",
             plain(seeded, "seed", "pretrain"),
-            lambda: stages.pretrain(seeded, place, folder, self._tell),
+            lambda: stages.pretrain(seeded, place, folder, self._reports),
             (f"collect/{name}",),
             folder / "pretrained" / DESCRIPTION,
         )
         yield Step(
             f"reinforce/{name}/seed-{seed}",
             plain(seeded, "seed", "reinforce", "similarity"),
-            lambda: stages.reinforce(seeded, place, folder, self._tell),
+            lambda: stages.reinforce(seeded, place, folder, self._reports),
             (*self._made_here(place), f"collect/{name}", f"pretrain/{name}/seed-{seed}"),
             folder / "generator" / DESCRIPTION,
         )
@@ -332,7 +334,7 @@ class Steps:
         settings = AuditSettings.model_validate(dumped)
 
         def make() -> dict[str, Any]:
-            targets = extras.keywords(place, per_count=count, seed=seed, tell=self._tell)
+            targets = extras.keywords(place, per_count=count, seed=seed, tell=self._reports.stage)
             folder = place.seed(seed) / "keywords" / method.name
             return self._evaluations.evaluate(
                 place, place.seed(seed), method, seed, targets, folder, listed="", settings=settings
@@ -357,11 +359,11 @@ class Steps:
             stages.share(place.corpus, folder)
             outcome: dict[str, Any] = {"why": change.why}
             if change.pretrain:
-                outcome["pretrain"] = stages.pretrain(settings, place, folder, self._tell)
+                outcome["pretrain"] = stages.pretrain(settings, place, folder, self._reports)
             else:
                 stages.lend(place.seed(seed) / "pretrained", folder / "pretrained")
             if change.reinforce is not None:
-                outcome["reinforce"] = stages.reinforce(settings, place, folder, self._tell)
+                outcome["reinforce"] = stages.reinforce(settings, place, folder, self._reports)
             targets = self._evaluations.targets(place, "validation", per_group)
             outcome["methods"] = {
                 method.name: self._evaluations.evaluate(

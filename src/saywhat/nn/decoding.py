@@ -102,7 +102,8 @@ def beam(stepper: Stepper, batch: int, *, beams: int, max_tokens: int) -> Beams:
 
     The stepper holds ``batch`` rows at the start and ``batch * beams`` from the second step on. A
     finished hypothesis stays in the beam with its score and competes on; the search ends when all
-    are finished. With one beam it equals ``greedy``.
+    are finished. With one beam it equals ``greedy``. Words that are never written keep their share
+    of the probability: scores are not renormalised without them.
 
     Args:
         stepper: at the start of ``batch`` texts.

@@ -6,7 +6,7 @@ the paper's chatbot was made (``--embedding-type glove``). Special symbols, and 
 does not have, keep the random start that they have without it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def train_chatbot(
     )
     valid = held_out_exchanges(parts["validation"], max_words=settings.max_words, turns=turns)
     if not exchanges or not valid:
-        raise SetupError("The corpus has too few conversations to train and validate a chatbot on.")
+        raise _too_few(parts, len(exchanges), len(valid))
     vocabulary = Vocabulary.build(
         (text for exchange in exchanges for text in (exchange.query, exchange.reply)),
         size=network.vocabulary,
@@ -104,6 +104,17 @@ def train_chatbot(
         model, vocabulary, folder / "model", kind="chatbot", extra=extra, dtype=torch.float16
     )
     return folder / "model"
+
+
+def _too_few(parts: Mapping[str, list[Conversation]], train: int, valid: int) -> SetupError:
+    conversations = [each for part in parts.values() for each in part]
+    turns = sum(len(conversation.turns) for conversation in conversations)
+    return SetupError(
+        "The corpus has too few conversations to train and validate a chatbot on: "
+        f"{len(conversations):,} of {turns:,} turns in all gave {train:,} pairs to train on and "
+        f"{valid:,} to validate on. Give more, or see that the file's form is what the end of its "
+        "name says."
+    )
 
 
 def check_embeddings(settings: ChatbotSettings) -> None:

@@ -45,7 +45,8 @@ def chatbots(document: Document) -> Section:
                 "The same method from the start on other networks: a corpus, a generator and "
                 "lists of their own each. Their targets differ, so compare methods within a "
                 "chatbot. The one called sampling is the main chatbot's network; it draws its "
-                "replies, and does not pull away from generic ones: two changes at once."
+                "replies (their first words from the likelier ones only, as decoding.anti_lm_floor "
+                "says), and does not pull away from generic ones: two changes at once."
             ),
             *_scale(document),
         ),

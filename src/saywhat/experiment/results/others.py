@@ -42,11 +42,13 @@ def _chatbot(reading: Reading, place: str, pooled: Sequence[Mapping[str, Any]]) 
     corpus = reading.outcome(f"collect/{place}") or {}
     found = [row for row in probes(reading) if row["chatbot"] == label]
     parts = _parts(reading, place)
+    perplexities: list[float] = card.get("validation_perplexity") or []
     return {
         "name": label,
         "size": card.get("size"),
         "decoding": card.get("decoding"),
-        "validation_perplexity": rounded((card.get("validation_perplexity") or [None])[-1]),
+        # of the weights that were kept, which need not be the last ones
+        "validation_perplexity": rounded(min(perplexities, default=None)),
         "distinct_replies": corpus.get("distinct_replies"),
         "pairs": corpus.get("pairs"),
         "methods": [
