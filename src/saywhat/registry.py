@@ -96,6 +96,12 @@ def load_chatbot(
         chatbot = _load("saywhat.chatbots.callable:wrap")(spec, connection=connection)
         return chatbot
     head, colon, rest = spec.partition(":")
+    if head in {"http", "https"} and rest.startswith("//"):
+        raise SetupError(
+            f"{spec} is an address, which does not say how the chatbot there is asked: give "
+            "openai:URL#MODEL for a server with OpenAI's API, or http:FILE.yaml, which describes "
+            "any JSON API."
+        )
     for form, (_, path) in _CHATBOTS.items():
         if form.partition(":")[:2] == (head, colon) and bool(rest) == bool(colon):
             chatbot = _load(path)(rest, connection, model)

@@ -141,6 +141,7 @@ REFUSED = [
     ("--reference latin.tsv", ["latin.tsv, line 1", "save the file as UTF-8"]),
     ("--reference torn-pairs.jsonl", ["torn-pairs.jsonl, line 2", "reply"]),
     ("--reference none", ["'random' needs a reference corpus", "--reference"]),
+    ("--chatbot https://127.0.0.1:9/say", ["openai:URL#MODEL", "http:FILE.yaml"]),
     ("--chatbot builtni", ["Unknown chatbot 'builtni'", "Did you mean 'builtin'?", "python:FILE"]),
     ("--chatbot known:ehco", ["'ehco'", "Did you mean 'echo'?"]),
     ("--chatbot python:absent.py:reply", ["Expected a Python file at absent.py", "bot.py"]),

@@ -131,7 +131,7 @@ def test_it_runs_to_the_end_on_what_a_user_brings(saywhat: CommandLine) -> None:
             "--set chatbot_training.embeddings=null",
         ),
         ("experiment paper-2019 --out new", "glove.840B", "--set chatbot_training.embeddings=null"),
-        ("experiment paper-2019 --out new", "conversations.jsonl", "5 things"),
+        ("experiment paper-2019 --out new", "conversations.jsonl", "3 things"),
         (
             f"experiment paper-2019 --out new --dry-run {WITHOUT_GOOGLE}",
             "conversations.jsonl",

@@ -148,6 +148,14 @@ def test_what_is_no_list_is_told(text: str, message: str) -> None:
     assert str(caught.value) == f"chatbot_training.{message} (--set {given})"
 
 
+def test_a_list_that_must_not_be_empty_is_told_so() -> None:
+    with pytest.raises(SetupError) as caught:
+        resolve("experiment", environment={}, flags={}, assignments=["seeds=[]"])
+    assert str(caught.value) == (
+        "experiment.seeds: expected a list of at least 1; got [] (--set seeds=[])"
+    )
+
+
 def test_heads_that_cannot_share_the_units_are_told_with_their_key() -> None:
     given = ["network.architecture=transformer", "network.heads=5"]
     with pytest.raises(SetupError) as caught:

@@ -54,7 +54,8 @@ def make(argument: str, connection: ConnectionSettings, model: ModelSettings) ->
         Plan(name, call, _READING),
         connection,
         authorised=connection.authorised,
-        where="connection.authorised (`--set connection.authorised=true`)",
+        where="connection.authorised (`--set connection.authorised=true`; for an experiment "
+        "train.connection.authorised and audit.connection.authorised)",
     )
 
 

@@ -1,7 +1,7 @@
 """``saywhat experiment``: the paper's experiment, part by part."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,8 @@ def experiment(call: Call) -> None:
     if "dry-run" in call.switches:
         planned = Experiment(Steps(settings, work), parts)
         planned.check()  # parts of another experiment are not listed as this one's
-        _list(call, planned.names(only), parts)
+        asked = planned.most_queries(only, per_length=settings.train.lists.per_length)
+        _list(call, asked, parts, settings.experiment.chatbot)
         planned.check_needed(only)
         return
     with Progress(call.output) as progress:
@@ -87,11 +88,24 @@ def _write(results: dict[str, Any], out: Path) -> None:
         write_atomically(out / name, text.encode())
 
 
-def _list(call: Call, names: Iterable[str], parts: "Parts") -> None:
-    """Say which of these parts are finished."""
-    states = {name: parts.outcome(name) is not None for name in names}
+def _list(call: Call, asked: Mapping[str, int], parts: "Parts", chatbot: str) -> None:
+    """Say which of these parts are finished, and how much the others ask at most."""
+    listed = [
+        {"part": name, "finished": parts.outcome(name) is not None, "queries_at_most": most}
+        for name, most in asked.items()
+    ]
     if call.output.as_json:
-        call.output.document({"parts": [{"part": n, "finished": f} for n, f in states.items()]})
+        call.output.document({"parts": listed})
         return
-    for name, finished in states.items():
-        call.output.line(f"{'finished' if finished else 'to do':8}  {name}")
+    for part in listed:
+        state = "finished" if part["finished"] else "to do"
+        most = f"  {part['queries_at_most']:,} queries at most" if part["queries_at_most"] else ""
+        call.output.line(f"{state:8}  {part['part']}{most}")
+    # ablations are of the main chatbot; the others are trained here, and cost nothing but time
+    main = sum(n for name, n in asked.items() if name.split("/")[1] == "main" or _ablates(name))
+    called = "the chatbot that is trained here" if chatbot == "train" else chatbot
+    call.output.line(f"At most {main:,} queries to {called}, beside those that are tried again.")
+
+
+def _ablates(name: str) -> bool:
+    return name.startswith("ablation/")

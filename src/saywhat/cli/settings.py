@@ -284,6 +284,8 @@ class _Gathered:
         given = self._values.get(key, _Value(error["input"], origin))
         message = str(error["msg"]).removeprefix("Input should be ").partition(", unable")[0]
         message = message.replace("a valid tuple", 'a list, as in ["one", "two"]')
+        if error["type"] == "too_short":
+            message = f"a list of at least {error['ctx']['min_length']}"
         number = "a number " if message.startswith(("greater", "less")) else ""
         return f"{key}: expected {number}{message}; got {given.value!r} ({given.origin})"
 

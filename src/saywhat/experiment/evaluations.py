@@ -101,7 +101,8 @@ class Evaluations:
         made = AuditSettings.model_validate(plain)
         weights = [generators / trained / WEIGHTS] if trained else []
         sources = [file, Path(plain["reference"]), *weights]
-        renew([folder], sources, folder.with_name(f"{folder.name}.sources.json"))
+        note = folder.with_name(f"{folder.name}.sources.json")
+        renew([folder], sources, note, at=folder.resolve())
         scales = self.scales_of(place, listed, targets, made.similarity)
         reports = AuditReports(
             sent=self._reports.sent,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, final
 
 from saywhat.errors import InconclusiveError, SetupError
+from saywhat.experiment.estimate import most_queries
 from saywhat.experiment.parts import Parts, plain
 from saywhat.experiment.step import Step
 from saywhat.experiment.steps import Steps
@@ -49,6 +50,20 @@ class Experiment:
                 named.add(name)
                 open_ += self._steps[name].needs
         return [name for name in self._steps if name in named]
+
+    def most_queries(self, only: str = "*", *, per_length: int) -> dict[str, int]:
+        """Give the most queries of each part that ``names`` names; 0 for one that is finished.
+
+        Args:
+            only: as for ``names``.
+            per_length: as for ``estimate.most_queries``.
+        """
+        return {
+            name: most_queries(self._steps[name], per_length=per_length)
+            if self._parts.outcome(name) is None
+            else 0
+            for name in self.names(only)
+        }
 
     def run(self, only: str = "*") -> None:
         """Do every part whose name fits a pattern and that is not finished, and what it needs.

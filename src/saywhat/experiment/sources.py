@@ -12,7 +12,9 @@ from pathlib import Path
 from saywhat.runs.files import file_hash, write_atomically
 
 
-def renew(made: Sequence[Path], sources: Iterable[Path], note: Path) -> bool:
+def renew(
+    made: Sequence[Path], sources: Iterable[Path], note: Path, *, at: Path | None = None
+) -> bool:
     """Set aside what was made from other files than these are now, and note what these are.
 
     Args:
@@ -20,6 +22,7 @@ def renew(made: Sequence[Path], sources: Iterable[Path], note: Path) -> bool:
         sources: files; one that is not there counts as empty.
         note: a file beside them, which remembers the sources' hashes. Without it nothing is known
             of what is there, and it is kept.
+        at: where this is, if what is made remembers that and so cannot be moved.
 
     Returns:
         Whether anything was set aside.
@@ -36,7 +39,9 @@ def renew(made: Sequence[Path], sources: Iterable[Path], note: Path) -> bool:
         (False, True, False)
     """
     now = {f"{path.parent.name}/{path.name}": file_hash(path) for path in sources}
+    now |= {} if at is None else {"at": str(at)}
     before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else now
+    before = {**{key: now[key] for key in now.keys() & {"at"}}, **before}  # older notes lack it
     stale = [path for path in made if path.exists()] if before != now else []
     for path in stale:
         set_aside(path)

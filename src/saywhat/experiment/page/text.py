@@ -165,8 +165,7 @@ def departures(document: Document) -> Section:
     own = (
         "This run's preset is the paper's. What was set otherwise stands in the command under How "
         "to reproduce and, as far as a part records it, in the first table; the second gives what "
-        "the preset had to add. What the code itself does otherwise is in the guide's page on the "
-        "paper's experiment."
+        "the preset had to add."
         if str(document["name"]).endswith("2019")
         else "This run's preset departs further: the first table gives each of its settings that "
         "is another. paper-2019 is the paper's settings as printed, and the second table gives "
@@ -182,6 +181,14 @@ def departures(document: Document) -> Section:
                 "the targets are human posts; (4) several queries are drawn for each target; (5) "
                 "the weights that are kept are the best on a validation list; (6) the reward is "
                 "the centred average."
+            ),
+            (
+                "The program itself, whatever the settings: (1) the input and output embeddings of "
+                "its networks are one matrix, reached through a projection, and encoders have no "
+                "bias terms; (2) a finished chatbot is kept in half precision; (3) words that a "
+                "vector file lacks start at random; (4) no target is in a pair that the generator "
+                "trains on, nor is a reply that more than 5 % of the posts get a target; (5) "
+                "special and unknown symbols are never written."
             ),
             (
                 "What paper-2019 needs and does not bring: the paper's posts, utterances and "
