@@ -5,6 +5,7 @@ The chatbot is the built-in one; the conversations are those of ``test_kill``.
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -112,6 +113,8 @@ def test_only_does_what_is_needed_and_says_how_much_is_done(
     assert set(outcomes(folder)) == NEEDED
     assert f"{len(NEEDED)} of {len(WHOLE)} parts are finished." in out
     assert "reinforce/main/seed-1" in err
+    for said in (r"Epoch 1: loss ", r"Step \d+: validation similarity "):
+        assert re.search(said, err), "long stages tell how far they are"
 
 
 def test_the_same_command_again_does_nothing(
@@ -141,6 +144,11 @@ def test_the_parts_of_a_pattern_are_listed_with_what_they_need(saywhat: CommandL
     code, out, _ = saywhat(*SMALL, "--only", SOME, "--out", "first", "--dry-run", "--json")
     assert code == DONE
     assert {part["part"] for part in json.loads(out)["parts"]} == NEEDED
+    code, out, _ = saywhat(*SMALL, "--only", SOME, "--out", "new", "--dry-run")
+    assert code == DONE
+    assert "to do     collect/main  280 queries at most" in out  # 200 posts and 40 for each list
+    assert "to do     evaluate/main/seed-1/rl-greedy  6 queries at most" in out
+    assert re.search(r"^At most [\d,]+ queries to builtin, beside", out, re.MULTILINE)
 
 
 def test_set_up_that_cannot_be_is_refused_before_anything_is_done(
