@@ -1,6 +1,7 @@
 """Splits by conversation, never by pair, with a hash of the conversation's key.
 
-The part of a conversation depends on nothing but its key, so adding conversations moves none that keep theirs.
+The part of a conversation depends on nothing but its key, so adding conversations moves none
+that keep theirs.
 """
 
 from collections.abc import Iterable

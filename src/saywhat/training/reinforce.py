@@ -281,7 +281,8 @@ class Reinforce:
             self._stalls += 1
 
     def _identify(self, pool: TargetPool, validation: Sequence[Target]) -> dict[str, Any]:
-        # how long to train and how often to save may change between a run and its resumption
+        # how long to train and how often to save may change between a run and its resumption; an
+        # earlier end between two validations has one more of them than going through, and keeps it
         free = {"steps", "patience", "checkpoint_seconds"}
         lines = "\n".join(map(to_json, validation))
         weights = hashlib.sha256()

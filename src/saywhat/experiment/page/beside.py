@@ -315,7 +315,7 @@ def costs(document: Document) -> Section:
                 bills,
                 note="Means over seeds. Before any target: sent for the reference corpus and by "
                 "REINFORCE; random-N needs posts alone. A target: asked, whether the cache knew "
-                "the answer or not.",
+                "the answer or not; over all targets, also those that cannot be asked for.",
             ),
             made_table(
                 "Queries by phase",

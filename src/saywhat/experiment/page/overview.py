@@ -58,7 +58,8 @@ def overview(document: Document) -> Section:
         labels=2,
         note=f"Success at {threshold_text(document)}. In brackets the 95 % interval, of seeds and "
         "targets where there are several seeds. n: measured, of all, over seeds; a target that "
-        "has no word with a vector has no similarity, is not asked for, and counts among all. "
+        "has no word with a vector has no similarity, is not asked for, and counts among all, in "
+        "queries a target too. "
         f"{NULLS} For a method of many queries the floor is the row random-200. {HELD_OUT_NOTE}",
     )
     return Section("Every method in one table", (), (table, _distinct(document)))
