@@ -300,6 +300,19 @@ chatbot = Witness()
 """
 
 
+def test_opening_a_finished_run_again_says_the_same(saywhat: CommandLine) -> None:
+    """Also of a first target that had nothing to be asked with: nothing stopped it."""
+    *known, strange, _ = Path("targets.jsonl").read_text(encoding="utf-8").splitlines(True)
+    Path("strange-first.jsonl").write_text("".join([strange, *known]), encoding="utf-8")
+    one_by_one = ["--targets", "strange-first.jsonl", "--set", "search.batch_targets=1"]
+    arguments = [*_arguments("real-input", "again"), *one_by_one]
+    assert saywhat(*arguments)[0] == 0
+    before = _lines("again/findings.jsonl")
+    assert before[0]["reason"] == "no query was asked"
+    assert saywhat(*arguments)[0] == 0
+    assert _lines("again/findings.jsonl") == before
+
+
 @pytest.mark.parametrize("most", [1, 7, 13])
 def test_the_limit_on_queries_is_hard_and_leaves_a_valid_result(
     most: int, saywhat: CommandLine

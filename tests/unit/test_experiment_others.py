@@ -55,6 +55,16 @@ def test_phases_times_and_chatbots_add_up(made: Made) -> None:
     assert found["provenance"]["seconds"] == 60.0
 
 
+@pytest.mark.parametrize(("history", "kept"), [([51.0, 49.1, 49.3], 49.1), ([], None)])
+def test_a_chatbots_perplexity_is_that_of_the_weights_that_are_kept(
+    made: Made, history: list[float], kept: float | None
+) -> None:
+    made.write("chatbot/gru", {}, {"size": {}, "validation_perplexity": history})
+    made.collect("gru")
+    (gru,) = (bot for bot in made_of(made)["chatbots"] if bot["name"] == "gru")
+    assert gru["validation_perplexity"] == kept
+
+
 def test_an_attacks_bill_is_of_one_seed(made: Made) -> None:
     for seed in (1, 2):
         made.reinforce(seed)
