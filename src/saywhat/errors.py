@@ -13,6 +13,7 @@
     ├── UnreachableError      the chatbot fails again and again: the run stops, exit code 4
     ├── BudgetError           a hard limit was reached; what was bought stays valid
     └── InconclusiveError     nothing or too little could be measured: exit code 4
+        └── NothingToLearnError   a chatbot's replies leave a generator nothing to learn
 
 Anything else that escapes is a bug and keeps its traceback (exit code 1).
 """
@@ -128,3 +129,7 @@ class BudgetError(SayWhatError):
 
 class InconclusiveError(SayWhatError):
     """Nothing, or too little, could be measured to give a verdict."""
+
+
+class NothingToLearnError(InconclusiveError):
+    """A chatbot's replies leave a generator nothing to learn; others may do better."""

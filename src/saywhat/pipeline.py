@@ -224,7 +224,7 @@ class Training:
 
         Raises:
             SetupError: every reply is longer than a target may be.
-            InconclusiveError: the chatbot says nearly the same whatever it is asked.
+            NothingToLearnError: the chatbot gives nearly every post one reply.
         """
         pairs = read_pairs(self._need(_REFERENCE, "collect"))
         collecting.check_replies(pairs, max_words=self.settings.reinforce.max_target_words)

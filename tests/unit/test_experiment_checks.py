@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from saywhat.config import TrainSettings
-from saywhat.errors import InconclusiveError, SetupError
+from saywhat.errors import NothingToLearnError, SetupError
 from saywhat.experiment.checks import check_needed, check_same_chatbot, check_same_corpus
 from saywhat.experiment.stages import Place
 from saywhat.pipeline import ORIGIN
@@ -93,7 +93,7 @@ def pairs(replies: list[str]) -> list[Pair]:
 
 def test_a_chatbot_that_says_one_thing_teaches_nothing() -> None:
     with pytest.raises(
-        InconclusiveError, match=r"To 99 of 100 posts the chatbot said \"i'm not sure\""
+        NothingToLearnError, match=r"To 99 of 100 posts the chatbot said \"i'm not sure\""
     ):
         check_replies(pairs(["i'm not sure"] * 39 + ["I'm not sure!"] * 60 + ["no"]), max_words=12)
     check_replies(pairs(["i'm not sure"] * 98 + ["no", "yes"]), max_words=12)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from saywhat.errors import InconclusiveError, SetupError
+from saywhat.errors import NothingToLearnError, SetupError
 from saywhat.experiment.parts import Parts
 from saywhat.experiment.run import Experiment, alike
 from saywhat.experiment.step import Step
@@ -140,6 +140,20 @@ def test_what_a_lost_product_is_made_from_is_made_again_too(plan: Plan) -> None:
     assert plan.run("judge/x") == ["chatbot/x", "collect/x", "train/x", "judge/x"]
 
 
+def test_what_is_made_again_is_asked_again(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saywhat.experiment.run.most_queries", lambda *_, per_length: per_length)
+    plan.run("train/*")
+
+    def asking(only: str = "*") -> set[str]:
+        return {n for n, most in plan.experiment().most_queries(only, per_length=7).items() if most}
+
+    assert asking() == {"judge/x", "judge/y"}
+    plan.lose("collect/x", "train/x")
+    assert asking() == {"collect/x", "train/x", "judge/x", "judge/y"}
+    assert asking("judge/y") == {"judge/y"}
+    assert asking("train/*") == set()
+
+
 def test_a_lost_product_that_nobody_needs_is_not_missed(plan: Plan) -> None:
     plan.run()
     plan.lose(*PRODUCTS)
@@ -214,11 +228,11 @@ def test_a_part_of_which_nothing_comes_does_not_keep_the_others_from_being_done(
 ) -> None:
     def fail(name: str) -> None:
         if name == "collect/x":
-            raise InconclusiveError("it says one thing")
+            raise NothingToLearnError("it says one thing")
 
     plan.before = fail
     with pytest.raises(
-        InconclusiveError, match=r"parts.*needs them\. collect/x: it says one thing"
+        NothingToLearnError, match=r"parts.*needs them\. collect/x: it says one thing"
     ):
         plan.run()
     assert plan.parts.names() == ["chatbot/x", "judge/y"]
@@ -230,12 +244,12 @@ def test_a_part_of_which_nothing_comes_does_not_keep_the_others_from_being_done(
 def test_a_lost_product_of_which_nothing_comes_is_not_tried_for_ever(plan: Plan) -> None:
     def fail(name: str) -> None:
         if name == "train/x":
-            raise InconclusiveError("it says one thing")
+            raise NothingToLearnError("it says one thing")
 
     plan.run("train/*")
     plan.lose("train/x")
     plan.before = fail
-    with pytest.raises(InconclusiveError, match="train/x: it says one thing"):
+    with pytest.raises(NothingToLearnError, match="train/x: it says one thing"):
         plan.run()
     assert plan.done == ["judge/y"]
 

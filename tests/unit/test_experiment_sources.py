@@ -91,13 +91,20 @@ def test_what_remembers_its_place_is_not_moved(tmp_path: Path) -> None:
     source, note = tmp_path / "targets.jsonl", tmp_path / "note.json"
     source.write_text("a", encoding="utf-8")
     made = filled(tmp_path / "run", "replies")
-    renew([made], [source], note)  # a note from before places were noted
-    assert not renew([made], [source], note, at=tmp_path / "here")
-    note.unlink()
     assert not renew([made], [source], note, at=tmp_path / "here")
     assert not renew([made], [source], note, at=tmp_path / "here")
     assert renew([made], [source], note, at=tmp_path / "there")
     assert text_of(tmp_path / "run.old-1") == "replies"
+
+
+def test_what_did_not_note_its_place_may_have_been_moved(tmp_path: Path) -> None:
+    source, note = tmp_path / "targets.jsonl", tmp_path / "note.json"
+    source.write_text("a", encoding="utf-8")
+    made = filled(tmp_path / "run", "replies")
+    renew([made], [source], note)
+    assert renew([made], [source], note, at=tmp_path / "here")
+    filled(made, "new")
+    assert not renew([made], [source], note, at=tmp_path / "here")
 
 
 def test_half_a_share_is_completed(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def experiment(call: Call) -> None:
         planned.check_needed(only)
         return
     with Progress(call.output) as progress:
-        told = TrainingTalk(call.output, progress, steps=settings.train.reinforce.steps)
+        told = TrainingTalk(call.output, progress)  # steps differ from part to part
         running = Experiment(Steps(settings, work, reports=told.reports()), parts, tell=told.stage)
         running.check()  # before its page takes the place of another experiment's
         try:
@@ -94,15 +94,15 @@ def _list(call: Call, asked: Mapping[str, int], parts: "Parts", chatbot: str) ->
         {"part": name, "finished": parts.outcome(name) is not None, "queries_at_most": most}
         for name, most in asked.items()
     ]
+    # ablations are of the main chatbot; the others are trained here, and cost nothing but time
+    main = sum(n for name, n in asked.items() if name.split("/")[1] == "main" or _ablates(name))
     if call.output.as_json:
-        call.output.document({"parts": listed})
+        call.output.document({"parts": listed, "queries_at_most": main})
         return
     for part in listed:
         state = "finished" if part["finished"] else "to do"
         most = f"  {part['queries_at_most']:,} queries at most" if part["queries_at_most"] else ""
         call.output.line(f"{state:8}  {part['part']}{most}")
-    # ablations are of the main chatbot; the others are trained here, and cost nothing but time
-    main = sum(n for name, n in asked.items() if name.split("/")[1] == "main" or _ablates(name))
     called = "the chatbot that is trained here" if chatbot == "train" else chatbot
     call.output.line(f"At most {main:,} queries to {called}, beside those that are tried again.")
 

@@ -69,6 +69,10 @@ class Progress:
             self._output.talk(f"{title}{of}{' · ' if note else ''}{note}")
         self._said = now
 
+    def another(self) -> None:
+        """Say that another piece of work begins, even if it has the same title."""
+        self._title = ""
+
     def _show_bar(
         self,
         bar: "rich.progress.Progress",

@@ -75,6 +75,7 @@ class TrainingTalk:
     def stage(self, text: str) -> None:
         """Say which stage begins."""
         self._output.talk(text)
+        self._progress.another()
         self._rate = SendingRate()
 
     def sent(self, number: int) -> None:

@@ -103,7 +103,8 @@ def check_conversations(path: Path) -> None:
             f"{path}: conversations are not read from {other} files. Convert it to one of these "
             f"forms, told apart by the end of the name ({forms})."
         )
-    _open(path, "rt", encoding="utf-8-sig", errors="strict").close()
+    if not path.is_fifo():  # which can be opened but once
+        _open(path, "rt", encoding="utf-8-sig", errors="strict").close()
 
 
 def form_of(path: Path) -> str:
@@ -117,7 +118,7 @@ def form_of(path: Path) -> str:
 
 
 def _suffix(path: Path) -> str:
-    return next(end for end in _FORMS if _plain_name(path).endswith(end))
+    return next(end for end in _FORMS if _plain_name(path).lower().endswith(end))
 
 
 def _open(path: Path, mode: str, *, encoding: str, errors: str) -> TextIOWrapper:

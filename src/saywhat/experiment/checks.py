@@ -1,7 +1,7 @@
 """What is looked at before an experiment goes on, since a part that needs it may be days away."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from saywhat.config import TrainSettings
@@ -17,8 +17,12 @@ from saywhat.runs.files import file_hash
 from saywhat.text.vectors import check_vectors
 from saywhat.training.chatbot import check_embeddings
 
-_ASKED_WITH: Final = ("model", "connection")
-"""The sections that say how a chatbot is asked; training and audits have one each."""
+_ASKED_WITH: Final[Mapping[str, set[str] | None]] = {
+    "model": None,
+    "connection": {"authorised", "api_key"},
+}
+"""What decides who answers and how, ``None`` for all of a section; training and audits have one
+each. Timeouts and the like may differ."""
 
 
 def check_needed(settings: Settings) -> None:
@@ -69,9 +73,10 @@ def _check_one_chatbot(settings: Settings) -> None:
         SetupError: they would not.
     """
     different = []
-    for section in _ASKED_WITH:
+    for section, keys in _ASKED_WITH.items():
         trained, audited = (
-            getattr(part, section).model_dump() for part in (settings.train, settings.audit)
+            getattr(part, section).model_dump(include=keys)
+            for part in (settings.train, settings.audit)
         )
         different += [f"{section}.{key}" for key in trained if trained[key] != audited[key]]
     if different:

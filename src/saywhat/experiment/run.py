@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Callable, Iterator
 from typing import Any, Final, final
 
-from saywhat.errors import InconclusiveError, SetupError
+from saywhat.errors import NothingToLearnError, SetupError
 from saywhat.experiment.estimate import most_queries
 from saywhat.experiment.parts import Parts, plain
 from saywhat.experiment.step import Step
@@ -34,7 +34,7 @@ class Experiment:
     ) -> None:
         self._steps = {step.name: step for step in steps.all()}
         self._parts, self._tell, self._check_needed = parts, tell, steps.check
-        self._failed: dict[str, InconclusiveError] = {}
+        self._failed: dict[str, NothingToLearnError] = {}
 
     def names(self, only: str = "*") -> list[str]:
         """Name the parts that fit a pattern and what they need, in the order of being done.
@@ -54,15 +54,20 @@ class Experiment:
     def most_queries(self, only: str = "*", *, per_length: int) -> dict[str, int]:
         """Give the most queries of each part that ``names`` names; 0 for one that is finished.
 
+        A finished one whose files are gone is asked again if another one needs them.
+
         Args:
             only: as for ``names``.
             per_length: as for ``estimate.most_queries``.
         """
+        names = self.names(only)
+        asking = {name for name in names if self._parts.outcome(name) is None}
+        for name in reversed(names):  # what a step needs stands before it
+            if name in asking:
+                asking |= {need for need in self._steps[name].needs if self._is_lost(need)}
         return {
-            name: most_queries(self._steps[name], per_length=per_length)
-            if self._parts.outcome(name) is None
-            else 0
-            for name in self.names(only)
+            name: most_queries(self._steps[name], per_length=per_length) if name in asking else 0
+            for name in names
         }
 
     def run(self, only: str = "*") -> None:
@@ -73,7 +78,8 @@ class Experiment:
         Raises:
             SetupError: no part has such a name, a finished one was made with other settings or
                 from a part that is not finished any more, or a file that one needs is missing.
-            InconclusiveError: at the end, if nothing could come of some parts.
+            NothingToLearnError: at the end, if nothing could come of some parts.
+            InconclusiveError: at once, if a limit ended a part or a chatbot does not answer.
         """
         wanted = self._fitting(only)
         self.check()
@@ -82,11 +88,11 @@ class Experiment:
             free = (
                 name for name in wanted if not any(map(self._parts.is_taken, self._to_do(name)))
             )
-            with contextlib.suppress(InconclusiveError):
+            with contextlib.suppress(NothingToLearnError):
                 self._do(self._steps[next(free, wanted[0])])
         if self._failed:
             reasons = " ".join(f"{name}: {error}" for name, error in self._failed.items())
-            raise InconclusiveError(
+            raise NothingToLearnError(
                 f"Nothing came of some parts, nor of what needs them. {reasons}"
             )
 
@@ -132,7 +138,7 @@ class Experiment:
         """Note of which part nothing came."""
         try:
             yield
-        except InconclusiveError as error:
+        except NothingToLearnError as error:
             self._failed[name] = error
             self._tell(f"Nothing came of {name}: {error}")
             raise
@@ -163,6 +169,10 @@ class Experiment:
         self._tell(step.name)
         with self._making(step.name):
             self._parts.do(step.name, step.settings, step.make)
+
+    def _is_lost(self, name: str) -> bool:
+        """Whether a part is finished, and its product is not there."""
+        return self._parts.outcome(name) is not None and self._is_gone(name)
 
     def _is_gone(self, name: str) -> bool:
         product = self._steps[name].product

@@ -41,7 +41,6 @@ def renew(
     now = {f"{path.parent.name}/{path.name}": file_hash(path) for path in sources}
     now |= {} if at is None else {"at": str(at)}
     before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else now
-    before = {**{key: now[key] for key in now.keys() & {"at"}}, **before}  # older notes lack it
     stale = [path for path in made if path.exists()] if before != now else []
     for path in stale:
         set_aside(path)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from saywhat.errors import InconclusiveError, SetupError
+from saywhat.errors import NothingToLearnError, SetupError
 from saywhat.ledger import LedgeredChatbot
 from saywhat.records import Pair
 from saywhat.text.normalise import normalise, word_count
@@ -51,7 +51,7 @@ def check_replies(pairs: Sequence[Pair], *, max_words: int) -> None:
         max_words: of a target of REINFORCE.
 
     Raises:
-        InconclusiveError: the chatbot said nearly always the same.
+        NothingToLearnError: the chatbot gave nearly every post one reply.
         SetupError: every reply is longer than a target may be.
     """
     words = [count for pair in pairs if (count := word_count(pair.reply))]
@@ -66,7 +66,7 @@ def check_replies(pairs: Sequence[Pair], *, max_words: int) -> None:
     usual, times = said.most_common(1)[0]
     if times >= _ONE_FOR_ALL * len(pairs):
         reply = next(pair.reply for pair in pairs if normalise(pair.reply) == usual)
-        raise InconclusiveError(
+        raise NothingToLearnError(
             f"To {times:,} of {len(pairs):,} posts the chatbot said {reply!r}: what it is asked "
             "decides too little for a generator to learn from. See that it works (saywhat chat) "
             "and, if it was trained, that its training did."
