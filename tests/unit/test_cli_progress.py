@@ -47,6 +47,31 @@ def test_plain_lines_come_every_ten_seconds(capsys: pytest.CaptureFixture[str]) 
     assert lines == [f"Asking {percent}% · note" for percent in (20, 40, 60, 80)]
 
 
+def test_another_piece_of_work_of_the_same_title_begins_anew(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = Clock()
+    with Progress(_output(), clock=clock) as progress:
+        for _ in range(2):
+            progress.another()
+            for done in range(3):
+                progress.show("Targets", done, 3)
+                clock.now += 4
+    assert capsys.readouterr().err == "", "8 s after it began, the second piece has nothing to say"
+
+
+def test_a_bar_is_of_one_piece_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    with Progress(_output()) as progress:
+        progress.show("Targets", 3, 3)
+        progress.another()
+        progress.show("Targets", 1, 3)
+        (task,) = progress._bar.tasks if progress._bar else ()
+        assert (task.completed, task.finished) == (1, False)
+
+
 def test_quiet_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     with Progress(_output(quiet=True), clock=clock) as progress:
