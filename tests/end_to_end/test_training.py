@@ -189,6 +189,20 @@ def test_another_chatbot_is_not_served_with_this_ones_corpus(
         Training(other, trained).collect()
 
 
+def test_a_corpus_that_has_changed_under_its_name_is_refused(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "talk.txt"
+    corpus.write_bytes(Path(settings.corpus).read_bytes())
+    mine = settings.model_copy(update={"corpus": str(corpus)})
+    pairs = Training(mine, tmp_path / "work").collect()
+    assert Training(mine, tmp_path / "work").collect() == pairs
+    with corpus.open("a") as file:
+        file.write("\nhi\nhello\n")
+    with pytest.raises(SetupError, match="made with another corpus file; give another --out"):
+        Training(mine, tmp_path / "work").collect()
+
+
 def test_a_chatbot_with_few_replies_keeps_them_to_be_learned(
     settings: TrainSettings, tmp_path: Path
 ) -> None:

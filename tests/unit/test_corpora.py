@@ -3,12 +3,13 @@
 import gzip
 import json
 import lzma
+import os
 from pathlib import Path
 
 import pytest
 
 from saywhat.corpora.conversations import Conversation, clean, sentences
-from saywhat.corpora.files import read_conversations, read_pairs, write_pairs
+from saywhat.corpora.files import check_conversations, read_conversations, read_pairs, write_pairs
 from saywhat.corpora.pairs import (
     context_of,
     held_out_exchanges,
@@ -221,6 +222,18 @@ def test_what_is_no_form_of_conversations_is_not_read_as_plain_text(
     path.write_text("query,reply\nhi,hello\n")
     with pytest.raises(CorpusError, match=r"not read from \.\w+ files.*\.jsonl: one conversation"):
         list(read_conversations(path))
+
+
+def test_a_name_in_capitals_has_the_same_form(tmp_path: Path) -> None:
+    path = tmp_path / "TALKS.JSONL"
+    path.write_text('["hi", "hello"]\n')
+    assert [c.turns for c in read_conversations(path)] == [(("hi",), ("hello",))]
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_opened_to_look_at_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.tsv")
+    check_conversations(tmp_path / "x.tsv")  # opening it would wait for a writer
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "x.jsonl.xz"])

@@ -368,7 +368,13 @@ def test_a_run_of_other_targets_or_another_generator_is_not_gone_on_with(
     assert again([GOOD, SEE])
     weights.write_text("two", encoding="utf-8")
     assert not again([GOOD, SEE])
-    assert asked == [run] * 5
+    assert again([GOOD, SEE])
+    assert asked == [run] * 6
+    # its settings name files where they were
+    moved = generators.rename(tmp_path / "moved")
+    there = moved / "evaluate" / "m"
+    measured.evaluate(place, moved, Method("m", "beam", 7, "rl"), 1, [GOOD, SEE], there)
+    assert not there.exists()
 
 
 @pytest.mark.parametrize("kind", ["real-input", "greedy"])
