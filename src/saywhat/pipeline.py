@@ -61,7 +61,6 @@ class Reports:
         sent: queries that left for the chatbot, batch by batch.
         supervised: each batch and epoch of pre-training.
         reinforce: each step of REINFORCE.
-        targets: targets tried, and of how many, where an experiment evaluates.
     """
 
     stage: Callable[[str], None] = lambda _: None
@@ -69,7 +68,6 @@ class Reports:
     sent: Callable[[int], None] = lambda _: None
     supervised: Callable[[Progress], None] = lambda _: None
     reinforce: Callable[[StepMetrics], None] = lambda _: None
-    targets: Callable[[int, int], None] = lambda _, __: None
 
 
 @final

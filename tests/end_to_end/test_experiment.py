@@ -115,6 +115,7 @@ def test_only_does_what_is_needed_and_says_how_much_is_done(
     assert "reinforce/main/seed-1" in err
     for said in (r"Epoch 1: loss ", r"Step \d+: validation similarity "):
         assert re.search(said, err), "long stages tell how far they are"
+    assert "Auditing builtin · 6 targets · greedy · " in err
 
 
 def test_the_same_command_again_does_nothing(

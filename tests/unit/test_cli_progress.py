@@ -6,8 +6,11 @@ import re
 import pytest
 from typing_extensions import override
 
+from saywhat.cli.audit import AuditTalk
 from saywhat.cli.output import Output
 from saywhat.cli.progress import Progress, SendingRate
+from saywhat.evaluation.findings import finding
+from saywhat.records import Attempt, Target
 
 
 class Clock:
@@ -70,6 +73,22 @@ def test_a_bar_is_of_one_piece_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.show("Targets", 1, 3)
         (task,) = progress._bar.tasks if progress._bar else ()
         assert (task.completed, task.finished) == (1, False)
+
+
+def test_each_audit_of_several_is_counted_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with Progress(_output(), clock=clock) as progress:
+        talk = AuditTalk(_output(), progress)
+        for plan in ("one", "two"):
+            talk.begin(plan)
+            clock.now += 60
+            target = Target("hi", list="real", length="1-3")
+            said = [Attempt("hi", "hello", 1, "hi", 1.0)]
+            talk.target(finding(target, said, threshold=0.7), 1, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" · 0 sent")[0] for line in lines] == [
+        "one", "Asking 50% · 1 elicited", "two", "Asking 50% · 1 elicited",
+    ]  # fmt: skip
 
 
 def test_quiet_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from saywhat.cli.plan import dry_run
 from saywhat.cli.progress import Progress, SendingRate
 
 if TYPE_CHECKING:
-    from saywhat.audit import AuditResult
+    from saywhat.audit import AuditReports, AuditResult
     from saywhat.records import Finding
 
 
@@ -22,7 +22,6 @@ def audit(call: Call) -> None:
     if "dry-run" in call.switches:
         dry_run(call, settings, out=None if out is None else Path(out))
         return
-    from saywhat.audit import AuditReports
     from saywhat.audit import audit as run
 
     with Progress(call.output) as progress:
@@ -30,7 +29,7 @@ def audit(call: Call) -> None:
         result = run(
             settings,
             out=None if out is None else Path(out),
-            reports=AuditReports(begin=told.begin, target=told.target, sent=told.sent),
+            reports=told.reports(),
         )
     _show(result, call)
 
@@ -48,10 +47,17 @@ class AuditTalk:
         self._output, self._progress, self._rate = output, progress, SendingRate()
         self._done, self._total, self._elicited = 0, 0, 0
 
+    def reports(self, *, page: bool = True) -> "AuditReports":
+        """Give it as an audit takes it; see there for ``page``."""
+        from saywhat.audit import AuditReports
+
+        return AuditReports(begin=self.begin, target=self.target, sent=self.sent, page=page)
+
     def begin(self, plan: str) -> None:
         """Say the plan; asking starts now."""
         self._output.talk(plan)
         self._rate = SendingRate()
+        self._done, self._total, self._elicited = 0, 0, 0
         self._show()
 
     def sent(self, number: int) -> None:

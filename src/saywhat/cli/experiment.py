@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saywhat.cli.audit import AuditTalk
 from saywhat.cli.flags import Argument, Call, Given
 from saywhat.cli.progress import Progress
 from saywhat.cli.train import TrainingTalk
@@ -45,7 +46,9 @@ def experiment(call: Call) -> None:
         return
     with Progress(call.output) as progress:
         told = TrainingTalk(call.output, progress)  # steps differ from part to part
-        running = Experiment(Steps(settings, work, reports=told.reports()), parts, tell=told.stage)
+        audits = AuditTalk(call.output, progress).reports(page=False)
+        steps = Steps(settings, work, reports=told.reports(), audits=audits)
+        running = Experiment(steps, parts, tell=told.stage)
         running.check()  # before its page takes the place of another experiment's
         try:
             running.run(only)
@@ -95,7 +98,8 @@ def _list(call: Call, asked: Mapping[str, int], parts: "Parts", chatbot: str) ->
         for name, most in asked.items()
     ]
     # ablations are of the main chatbot; the others are trained here, and cost nothing but time
-    main = sum(n for name, n in asked.items() if name.split("/")[1] == "main" or _ablates(name))
+    mine = {name for name in asked if name.split("/")[1] == "main" or name.startswith("ablation/")}
+    main = sum(asked[name] for name in mine)
     if call.output.as_json:
         call.output.document({"parts": listed, "queries_at_most": main})
         return
@@ -105,7 +109,3 @@ def _list(call: Call, asked: Mapping[str, int], parts: "Parts", chatbot: str) ->
         call.output.line(f"{state:8}  {part['part']}{most}")
     called = "the chatbot that is trained here" if chatbot == "train" else chatbot
     call.output.line(f"At most {main:,} queries to {called}, beside those that are tried again.")
-
-
-def _ablates(name: str) -> bool:
-    return name.startswith("ablation/")

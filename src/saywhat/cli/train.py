@@ -69,7 +69,6 @@ class TrainingTalk:
             sent=self.sent,
             supervised=self.supervised,
             reinforce=self.reinforce,
-            targets=self.targets,
         )
 
     def stage(self, text: str) -> None:
@@ -85,10 +84,6 @@ class TrainingTalk:
     def asked(self, done: int, total: int) -> None:
         """Show how many posts are asked."""
         self._progress.show("Asking", done, total, f"{done:,} of {total:,} · {self._rate}")
-
-    def targets(self, done: int, total: int) -> None:
-        """Show how many targets are tried."""
-        self._progress.show("Targets", done, total, f"{done:,} of {total:,} · {self._rate}")
 
     def supervised(self, at: "Epochs") -> None:
         """Show a batch; say the end of an epoch."""

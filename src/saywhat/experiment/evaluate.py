@@ -27,7 +27,7 @@ from saywhat.similarity.null import NullScores
 FINDINGS: Final = "findings.jsonl"
 """Of a run folder: one a target."""
 _EXAMPLES: Final = 4  # of each list and length
-_SILENT: Final = AuditReports(page=False)
+SILENT: Final = AuditReports(page=False)
 
 
 @final
@@ -56,7 +56,7 @@ def evaluate(
     *,
     label: str,
     folder: Path,
-    reports: AuditReports = _SILENT,
+    reports: AuditReports = SILENT,
 ) -> dict[str, Any]:
     """Run a method over a target list and score what came.
 

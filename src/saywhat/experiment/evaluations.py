@@ -17,14 +17,13 @@ from saywhat.config import (
 from saywhat.corpora.targets import limit_per_group
 from saywhat.experiment import stages
 from saywhat.experiment.design import Method
-from saywhat.experiment.evaluate import Scales, evaluate
+from saywhat.experiment.evaluate import SILENT, Scales, evaluate
 from saywhat.experiment.paper import LISTS, RAW
 from saywhat.experiment.queries import QueryMeasures
 from saywhat.experiment.sources import renew
 from saywhat.experiment.stages import Place
 from saywhat.interfaces import Similarity
 from saywhat.nn.checkpoint import WEIGHTS
-from saywhat.pipeline import Reports
 from saywhat.records import Target, write_jsonl
 from saywhat.registry import ASSETS
 from saywhat.similarity.make import make_similarity
@@ -48,11 +47,11 @@ class Evaluations:
 
     Args:
         settings: of the experiment.
-        reports: who is told of progress.
+        audits: who is told of the progress of each.
     """
 
-    def __init__(self, settings: Settings, reports: Reports | None = None) -> None:
-        self._settings, self._reports = settings, reports or Reports()
+    def __init__(self, settings: Settings, audits: AuditReports = SILENT) -> None:
+        self._settings, self._audits = settings, audits
         self._scales: dict[tuple[str, str, str], Scales] = {}
 
     def evaluate(
@@ -104,13 +103,8 @@ class Evaluations:
         note = folder.with_name(f"{folder.name}.sources.json")
         renew([folder], sources, note, at=folder.resolve())
         scales = self.scales_of(place, listed, targets, made.similarity)
-        reports = AuditReports(
-            sent=self._reports.sent,
-            target=lambda _, done, total: self._reports.targets(done, total),
-            page=False,
-        )
         return evaluate(
-            method, made, targets, scales, label=place.label, folder=folder, reports=reports
+            method, made, targets, scales, label=place.label, folder=folder, reports=self._audits
         )
 
     def targets(self, place: Place, name: str, per_group: int | None) -> list[Target]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
+from saywhat.audit import AuditReports
 from saywhat.config import AuditSettings, ChatbotSettings, TrainSettings
 from saywhat.corpora.load import load_conversations
 from saywhat.corpora.pairs import posts
@@ -34,7 +35,7 @@ from saywhat.experiment.design import (
     other_chatbot,
     searches,
 )
-from saywhat.experiment.evaluate import FINDINGS
+from saywhat.experiment.evaluate import FINDINGS, SILENT
 from saywhat.experiment.evaluations import Evaluations, Settings, similarity_of
 from saywhat.experiment.repeats import repeats
 from saywhat.experiment.stages import Place
@@ -52,7 +53,8 @@ class Steps:
     Args:
         settings: all of it.
         work: where models and run folders go; heavy, and made anew if it is lost.
-        reports: who is told of the progress of long stages.
+        reports: who is told of the progress of training.
+        audits: who is told of that of evaluations.
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class Steps:
         work: Path,
         *,
         reports: Reports | None = None,
+        audits: AuditReports = SILENT,
     ) -> None:
         self._settings, self._work, self._reports = settings, work, reports or Reports()
-        self._evaluations = Evaluations(settings, self._reports)
+        self._evaluations = Evaluations(settings, audits)
 
     # ---------------------------------------------------------------- the list of parts
 
